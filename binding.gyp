@@ -1,0 +1,69 @@
+{
+  # What is tested is what is shipped: the same flags serve development and prebuilds.
+  "targets": [
+    {
+      "target_name": "native_file_lock",
+      "sources": [
+        "native/addon.cc",
+        "native/lock_file.cc",
+        "native/lock_waiter.cc",
+        "native/thread.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": [
+        "NAPI_VERSION=8",
+        "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+        "NODE_ADDON_API_DISABLE_DEPRECATED"
+      ],
+      # Else open becomes open64, a name of which musl has no more than a remnant. On 64-bit machines
+      # there is no other difference.
+      "defines!": ["_FILE_OFFSET_BITS=64", "_LARGEFILE_SOURCE"],
+      "cflags!": ["-O3", "-fno-omit-frame-pointer"],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+      "cflags_cc": [
+        "-std=c++17",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Wpedantic",
+        "-Werror",
+        "-Wno-cast-function-type",
+        "-fvisibility=hidden",
+        "-fno-exceptions",
+        "-fno-rtti",
+        "-fno-threadsafe-statics",
+        "-fno-asynchronous-unwind-tables",
+        "-ffunction-sections",
+        "-fdata-sections"
+      ],
+      "conditions": [
+        ["OS=='linux'", {
+          # Free of libstdc++ and of versioned symbols: one file for glibc and musl.
+          # -z nodelete: Node unloads an addon when the last environment that loaded it ends, while
+          # parked threads still run its code.
+          "sources": ["native/os_linux.cc", "native/freestanding.cc"],
+          "cflags_cc": ["-D_GLIBCXX_EXTERN_TEMPLATE=0", "-U_FORTIFY_SOURCE", "-fstack-protector-strong"],
+          "ldflags": [
+            "-nodefaultlibs",
+            "-nostartfiles",
+            "-Wl,--gc-sections",
+            "-Wl,--build-id=none",
+            "-Wl,-z,relro,-z,now,-z,noexecstack,-z,nodelete",
+            "-Wl,--version-script=<(module_root_dir)/native/exports.map"
+          ]
+        }],
+        ["OS=='mac'", {
+          "sources": ["native/os_darwin.cc"],
+          "xcode_settings": {
+            "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+            "GCC_ENABLE_CPP_EXCEPTIONS": "NO",
+            "GCC_ENABLE_CPP_RTTI": "NO",
+            "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+            "GCC_TREAT_WARNINGS_AS_ERRORS": "YES",
+            "MACOSX_DEPLOYMENT_TARGET": "11.0"
+          }
+        }]
+      ]
+    }
+  ]
+}

@@ -1,0 +1,153 @@
+import { inspect, type LockReport } from './inspect.js';
+import { LockFile } from './lock-file.js';
+import type { LockGuard, LockMode } from './lock-guard.js';
+import {
+  type AcquireOptions,
+  type AcquireSyncOptions,
+  checkAbsent,
+  checkBoolean,
+  checkFileMode,
+  checkFunction,
+  checkMechanism,
+  checkMilliseconds,
+  checkMode,
+  checkObject,
+  checkPath,
+  checkSignal,
+  DEFAULT_TIMEOUT,
+  type FileLockOptions,
+  type LockMechanism,
+  type TryAcquireOptions,
+} from './options.js';
+import { type PathLock, pathLockOf } from './path-lock.js';
+
+const NO_OPTIONS = {};
+
+/** Closes the descriptors that collected locks had kept: they are not locked, nobody misses them. */
+const collected = new FinalizationRegistry<LockFile>((file) => file.keepNone());
+
+/**
+ * A lock file: its path and how it is to be locked. It holds nothing itself; every acquisition gives a
+ * {@link LockGuard} of its own, and two acquisitions exclude each other even on the same FileLock.
+ *
+ * The lock is the kernel's, bound to an open file description (flock(2)): it is free again as soon as
+ * its holder releases it or ends, however it ends. It is advisory: it binds those who ask for it.
+ */
+export class FileLock implements Disposable {
+  /** The absolute path of the lock file. */
+  readonly path: string;
+  readonly #mode: LockMode;
+  readonly #timeout: number;
+  readonly #mechanism: LockMechanism;
+  readonly #createParents: boolean;
+  readonly #fileMode: number;
+  #keepOpen: boolean;
+  // Made at first use, since both need the addon.
+  #file: LockFile | undefined;
+  #lock: PathLock | undefined;
+
+  /**
+   * Touches nothing: the file is opened, and made if need be, by the first acquisition.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`
+   */
+  constructor(path: string | URL, options: FileLockOptions = NO_OPTIONS) {
+    checkObject(options);
+    this.path = checkPath(path, 'path');
+    this.#mode = checkMode(options.mode, 'exclusive');
+    this.#timeout = checkMilliseconds(options.timeout, 'timeout', DEFAULT_TIMEOUT);
+    this.#mechanism = checkMechanism(options.mechanism);
+    this.#createParents = checkBoolean(options.createParents, 'createParents', true);
+    this.#fileMode = checkFileMode(options.fileMode);
+    this.#keepOpen = checkBoolean(options.keepOpen, 'keepOpen', false);
+  }
+
+  /**
+   * Waits for the lock, first come first served among the callers of this thread. Pending waits keep
+   * the process alive; a held lock does not.
+   *
+   * Rejects with {@link LockTimeoutError} after `timeout`, with `signal.reason` on abort, with
+   * {@link LockError} when the file cannot be locked at all, and with a `TypeError` for bad options.
+   */
+  acquire(options: AcquireOptions = NO_OPTIONS): Promise<LockGuard> {
+    try {
+      checkObject(options);
+      const mode = checkMode(options.mode, this.#mode);
+      const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
+      const signal = checkSignal(options.signal);
+      if (signal?.aborted) return Promise.reject(signal.reason);
+      return this.#pathLock().acquire(this.#lockFile(), mode === 'exclusive', timeout, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Waits for the lock and blocks this thread meanwhile, event loop and all. May pass those who wait
+   * in {@link acquire}.
+   *
+   * Throws as {@link acquire} rejects; and `EDEADLK`, at once, when a guard of this same thread stands
+   * in the way, since it could not be released before this call returns.
+   */
+  acquireSync(options: AcquireSyncOptions = NO_OPTIONS): LockGuard {
+    checkObject(options);
+    checkAbsent(options, 'signal', 'acquireSync');
+    const mode = checkMode(options.mode, this.#mode);
+    const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
+    return this.#pathLock().acquireSync(this.#lockFile(), mode === 'exclusive', timeout);
+  }
+
+  /**
+   * Takes the lock if it is free, else gives null. Never waits; may pass those who wait.
+   * @throws LockError when the file cannot be locked at all
+   */
+  tryAcquire(options: TryAcquireOptions = NO_OPTIONS): LockGuard | null {
+    checkObject(options);
+    checkAbsent(options, 'signal', 'tryAcquire');
+    checkAbsent(options, 'timeout', 'tryAcquire');
+    const mode = checkMode(options.mode, this.#mode);
+    return this.#pathLock().tryAcquire(this.#lockFile(), mode === 'exclusive');
+  }
+
+  /** Runs `fn` while holding the lock, and releases it in every case. Rejects as {@link acquire}, or with what `fn` throws. */
+  async withLock<T>(fn: (guard: LockGuard) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
+    checkFunction(fn, 'fn');
+    const guard = await this.acquire(options);
+    try {
+      return await fn(guard);
+    } finally {
+      guard.release();
+    }
+  }
+
+  /**
+   * Who holds the lock now, without taking it or getting in anybody's way. Old as soon as it is
+   * returned: for people and for logs, not for decisions.
+   */
+  inspect(): LockReport {
+    return inspect(this.path, this.#mechanism);
+  }
+
+  /** Closes the descriptor that `keepOpen` kept, and keeps none from now on. A held guard stays held. */
+  close(): void {
+    this.#keepOpen = false;
+    this.#file?.keepNone();
+    collected.unregister(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #lockFile(): LockFile {
+    if (this.#file === undefined) {
+      this.#file = new LockFile(this.path, this.#mechanism, this.#fileMode, this.#createParents, this.#keepOpen);
+      if (this.#keepOpen) collected.register(this, this.#file, this);
+    }
+    return this.#file;
+  }
+
+  #pathLock(): PathLock {
+    if (this.#lock === undefined || this.#lock.retired) this.#lock = pathLockOf(this.path, this.#mechanism);
+    return this.#lock;
+  }
+}

@@ -1,0 +1,95 @@
+import { readFileSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { seesEveryProcess } from './process-info.js';
+
+/**
+ * The kernel's table of held locks (proc(5), /proc/locks), and how far it can be trusted for a file.
+ *
+ * A line names a process, and the file by device and inode:
+ * `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF`; `->` after the number marks one that waits. The
+ * lines of processes in other pid namespaces are left out. An open-file-description lock
+ * (OFDLCK) has no process: -1.
+ */
+const TABLE = '/proc/locks';
+
+/** A lock in the table. The pid is -1 where the kernel knows none. */
+export interface KernelLock {
+  pid: number;
+}
+
+/** Their locks can be held from another machine, or by another kernel. */
+const REMOTE = /^(nfs|nfs4|cifs|smb3|smbfs|ceph|9p|virtiofs|afs|gfs2|ocfs2|lustre|gpfs|glusterfs|fuse(\..*)?)$/;
+
+/** A file's device (major:minor, decimal) and how the table names it. Throws as `stat` does. */
+export function identify(path: string): { device: string; name: string } {
+  const { dev, ino } = statSync(path, { bigint: true });
+  // As gnu_dev_major and gnu_dev_minor of <sys/sysmacros.h> take a device number apart.
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
+  const hex = (part: bigint) => part.toString(16).padStart(2, '0');
+  return { device: `${major}:${minor}`, name: ` ${hex(major)}:${hex(minor)}:${ino} ` };
+}
+
+/**
+ * Whether no lock in the table means no lock: neither hidden by a pid namespace, nor held on another
+ * machine, nor under other numbers.
+ */
+export function isTableComplete(device: string): boolean {
+  return seesEveryProcess() && isLocalMount(device);
+}
+
+/**
+ * Whether the device is that of a mounted file system on this machine. Btrfs subvolumes and some
+ * overlays give their files a device number that no mount has, and the table does not use
+ * (proc(5), /proc/self/mountinfo: field 3 is the device, and the type follows the dash).
+ */
+function isLocalMount(device: string): boolean {
+  let mounts: string;
+  try {
+    mounts = readFileSync('/proc/self/mountinfo', 'utf8');
+  } catch {
+    return false;
+  }
+  for (const line of mounts.split('\n')) {
+    const fields = line.split(' ');
+    if (fields[2] === device) return !REMOTE.test(fields[fields.indexOf('-', 6) + 1] ?? '');
+  }
+  return false;
+}
+
+/** Who holds a lock of that kind on the file, out of the text of the table. */
+export function findLock(table: string, name: string, mechanism: 'flock' | 'fcntl'): KernelLock | null {
+  for (let at = table.indexOf(name); at !== -1; at = table.indexOf(name, at + 1)) {
+    const line = table.slice(table.lastIndexOf('\n', at) + 1, at);
+    const [, kind, , , pid] = line.split(/ +/);
+    // A line of one that waits has `->` for its kind. POSIX locks conflict with OFDLCK ones.
+    const matches = mechanism === 'flock' ? kind === 'FLOCK' : kind === 'OFDLCK' || kind === 'POSIX';
+    if (matches) return { pid: Number(pid) };
+  }
+  return null;
+}
+
+/** The text of the table; null where there is none (another system, /proc not mounted). May block for some 10 ms. */
+export function readTableSync(): string | null {
+  try {
+    return readFileSync(TABLE, 'latin1');
+  } catch {
+    return null;
+  }
+}
+
+let reading: Promise<string | null> | undefined;
+
+/**
+ * The same off this thread. The kernel stops all locking of files while it writes the table, and waits
+ * for every processor to notice first (percpu_down_write in fs/locks.c): 10 ms, and more with
+ * thousands of locks. So those who ask meanwhile share one reading.
+ */
+export function readTable(): Promise<string | null> {
+  reading ??= readFile(TABLE, 'latin1')
+    .catch(() => null)
+    .finally(() => {
+      reading = undefined;
+    });
+  return reading;
+}

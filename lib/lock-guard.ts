@@ -1,0 +1,124 @@
+import type { LockFile } from './lock-file.js';
+import type { LockHolder } from './lock-holder.js';
+
+export type LockMode = 'exclusive' | 'shared';
+
+/** Possession of a lock. It ends by {@link LockGuard.release} or with its thread or process, and by nothing else. */
+export interface LockGuard extends Disposable, AsyncDisposable {
+  /** The absolute path of the lock file. */
+  readonly path: string;
+  readonly mode: LockMode;
+  readonly held: boolean;
+  /** Set when the last recorded holder ended without releasing: what it was doing may be half done. */
+  readonly previousHolder: LockHolder | null;
+  /** Strictly grows with every recorded exclusive grant of this path; null when nothing was recorded. */
+  readonly fencingToken: bigint | null;
+  /** Frees the lock. Idempotent and synchronous; never throws. */
+  release(): void;
+  /** Says that this guard is meant to be held until the process ends, so that collecting it warns nobody. */
+  untilExit(): void;
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What a guard is a possession of. */
+export interface GuardOwner {
+  readonly path: string;
+  /** Called once for each guard, with what it was made from. */
+  release(guard: Guard): void;
+}
+
+/**
+ * A guard that is collected stays held: V8 collects even a module's top-level constant once nothing
+ * uses it, and a daemon must not lose its lock so. The open file belongs to the addon, not to this
+ * object.
+ *
+ * Registering every guard would cost a hot loop as much as a system call. So a new guard is kept
+ * (and with it alive) in `newest` until either the next one comes or the event loop turns, and is
+ * registered only if it is still held then.
+ */
+const forgotten = new FinalizationRegistry<string>((path) => {
+  process.emitWarning(
+    `A lock guard was garbage collected without release(): '${path}' stays locked until this thread or process ends. ` +
+      'Use withLock() or `using`, or call untilExit() if that is meant.',
+    { type: 'LockWarning', code: 'LOCK_GUARD_FORGOTTEN' },
+  );
+});
+let newest: Guard | null = null;
+let newestWillBeWatched = false;
+
+function watchNewest(): void {
+  if (newest?.held) newest.watch();
+  newest = null;
+}
+
+function watchLater(guard: Guard): void {
+  if (newest?.held) newest.watch();
+  newest = guard;
+  if (newestWillBeWatched) return;
+  newestWillBeWatched = true;
+  setImmediate(() => {
+    newestWillBeWatched = false;
+    watchNewest();
+  }).unref();
+}
+
+export class Guard implements LockGuard {
+  readonly #owner: GuardOwner;
+  #watched = false;
+  #meantUntilExit = false;
+  readonly previousHolder: LockHolder | null = null;
+  readonly fencingToken: bigint | null = null;
+  #held = true;
+
+  constructor(
+    owner: GuardOwner,
+    /** For the owner: which open file, how it is locked, and where it came from. */
+    readonly handle: number,
+    readonly exclusive: boolean,
+    readonly file: LockFile,
+  ) {
+    this.#owner = owner;
+    watchLater(this);
+  }
+
+  get path(): string {
+    return this.#owner.path;
+  }
+
+  get mode(): LockMode {
+    return this.exclusive ? 'exclusive' : 'shared';
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  release(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    if (this.#watched) forgotten.unregister(this);
+    this.#owner.release(this);
+  }
+
+  untilExit(): void {
+    this.#meantUntilExit = true;
+    if (this.#watched) forgotten.unregister(this);
+    this.#watched = false;
+  }
+
+  /** Warn if this guard is collected from now on. */
+  watch(): void {
+    if (this.#watched || this.#meantUntilExit) return;
+    this.#watched = true;
+    forgotten.register(this, this.path, this);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release();
+  }
+}

@@ -1,0 +1,65 @@
+import path from 'node:path';
+import { LockError, notAFile, systemError } from './errors.js';
+
+/** A negative number is a failure; see {@link failure}. */
+type Result = number;
+
+/** How an attempt or a wait ended, as in native/lock_file.h. Negative numbers are failures. */
+export const BUSY = 0;
+export const GRANTED = 1;
+export const REPLACED = 2;
+export const TIMED_OUT = 3;
+
+/**
+ * The addon, described in native/addon.cc. A file is known by its handle, a small integer, which is
+ * gone after every outcome but {@link BUSY} and {@link GRANTED}.
+ */
+export interface Native {
+  open(path: string, permissions: number, mechanism: number, mustWrite: boolean): Result;
+  isWritable(handle: number): boolean;
+  tryLock(handle: number, exclusive: boolean): Result;
+  waitHere(handle: number, exclusive: boolean, milliseconds: number): Result;
+  ownLockBars(handle: number, exclusive: boolean): boolean;
+  startWait(handle: number, exclusive: boolean, milliseconds: number): boolean;
+  cancelWait(handle: number): Result;
+  unlock(handle: number): Result;
+  close(handle: number): Result;
+  pause(microseconds: number): void;
+  onWaitEnded(callback: (handle: number, outcome: Result) => void): void;
+  keepAlive(alive: boolean): void;
+}
+
+// As in native/os.h and native/addon.cc.
+const SYSCALLS = ['', 'open', 'fstat', 'fcntl', 'flock', 'timer_create'];
+const ERRNO_LIMIT = 4096;
+const NOT_A_FILE = -1;
+
+let loaded: Native | undefined;
+
+/** The addon, loaded at first use. Throws `ERR_LOCK_UNSUPPORTED` where there is none. */
+export function loadNative(lockPath: string): Native {
+  if (loaded !== undefined) return loaded;
+  try {
+    // Literally so, for bundlers and file tracers to find the binary.
+    loaded = require('node-gyp-build')(path.join(__dirname, '..')) as Native;
+  } catch (cause) {
+    throw new LockError(
+      `No native-file-lock binary for ${process.platform} ${process.arch}. ` +
+        'Build one from a clone of its repository, and set NATIVE_FILE_LOCK_PREBUILD to the folder that holds it.',
+      { code: 'ERR_LOCK_UNSUPPORTED', path: lockPath, cause },
+    );
+  }
+  return loaded;
+}
+
+/** Whether a wait failed only because no thread could wait: then it has to be polled. */
+export function cannotWait(result: Result): boolean {
+  return SYSCALLS[Math.floor(-result / ERRNO_LIMIT)] === 'timer_create';
+}
+
+/** The error that a negative result stands for. */
+export function failure(result: Result, lockPath: string): LockError {
+  if (result === NOT_A_FILE) return notAFile(lockPath);
+  const syscall = SYSCALLS[Math.floor(-result / ERRNO_LIMIT)] ?? '';
+  return systemError(syscall, -result % ERRNO_LIMIT, lockPath);
+}

@@ -1,0 +1,385 @@
+import { constants } from 'node:os';
+import { LockError, LockTimeoutError } from './errors.js';
+import { findHolder, findHolderSync, thisProcess } from './inspect.js';
+import { countPending, endWait, startWait, type WaitOwner } from './kernel-waits.js';
+import type { LockFile } from './lock-file.js';
+import { Guard, type GuardOwner } from './lock-guard.js';
+import type { LockHolder } from './lock-holder.js';
+import { BUSY, cannotWait, failure, GRANTED, loadNative, type Native, REPLACED, TIMED_OUT } from './native.js';
+import type { LockMechanism } from './options.js';
+
+/**
+ * Who holds the lock is asked this long (ms) before a wait times out, since the answer can take 10 ms
+ * and the timeout shall be punctual; …
+ */
+const LEAD = 25;
+/** … and once it is late, no longer than this (ms). */
+const PATIENCE = 12;
+const LONGEST_TIMER = 2 ** 31 - 1;
+/** `acquireSync` wakes this often (ms), for the runtime to notice that its worker is terminated. */
+const SYNC_SLICE = 50;
+/** After this many milliseconds of back-to-back grants … */
+const BURST = 3;
+/** … the lock is left free for this many microseconds. */
+const GAP = 100;
+
+class Waiter {
+  readonly deadline: number;
+  /** Its open file, if it has one; while a thread waits for it, the name of that wait. */
+  handle = -1;
+  /** No thread can wait for this one. */
+  polled = false;
+  timer: NodeJS.Timeout | undefined;
+  /** Who holds the lock, asked shortly before the deadline. */
+  holder: Promise<LockHolder | null> | undefined;
+  onAbort: (() => void) | undefined;
+
+  constructor(
+    readonly file: LockFile,
+    readonly exclusive: boolean,
+    readonly timeout: number,
+    readonly signal: AbortSignal | undefined,
+    readonly resolve: (guard: Guard) => void,
+    readonly reject: (reason: unknown) => void,
+  ) {
+    this.deadline = performance.now() + timeout;
+  }
+}
+
+/**
+ * What this environment (main thread or worker thread) holds and awaits of one path with one
+ * mechanism. Everything here runs on the environment's own thread, so nothing interleaves inside a
+ * method. What a method may find:
+ *
+ * - `#waiters`, first come first served. Only its head is ever tried, or waited for in the kernel,
+ *   and not even that while a local guard bars it: then that guard's release is what it waits for.
+ * - `#inKernel`: the head, while a thread (or, without one, the poll) waits for it. Its open file is
+ *   the thread's meanwhile.
+ *
+ * A waiter leaves `#waiters` exactly once, by `#settle`, which also ends its timer and its abort
+ * listener; so of grant, abort and timeout only the first that reaches this thread counts.
+ *
+ * - Abort or expiry of the one in the kernel: `endWait` answers at once. Either the thread had
+ *   nothing, and will take nothing; or it had been granted and the news is still on its way, which
+ *   is thereby withdrawn. Then an abort releases the lock, and an expiry accepts it.
+ * - Release: wakes the head by `#pump`, as everything does that changes who stands where.
+ * - A try or an acquireSync that passes the queue: takes the head out of the kernel, and the next
+ *   `#pump` sends it back.
+ * - Teardown: the addon ends the waits and frees the locks, and no promise is settled any more.
+ */
+export class PathLock implements GuardOwner, WaitOwner {
+  /** No longer in the registry: whoever still knows this one must ask for it anew. */
+  retired = false;
+  #exclusiveGuards = 0;
+  #sharedGuards = 0;
+  readonly #waiters = new Set<Waiter>();
+  #inKernel: Waiter | null = null;
+  #burstStart = 0;
+  #freeSince = Number.NEGATIVE_INFINITY;
+  readonly #native: Native;
+
+  constructor(
+    readonly path: string,
+    readonly mechanism: LockMechanism,
+  ) {
+    this.#native = loadNative(path);
+  }
+
+  get idle(): boolean {
+    return this.#exclusiveGuards + this.#sharedGuards + this.#waiters.size === 0;
+  }
+
+  tryAcquire(file: LockFile, exclusive: boolean): Guard | null {
+    return this.#grantOrPutAway(this.#attempt(file, exclusive, -1, file.createParents), file, exclusive);
+  }
+
+  acquire(file: LockFile, exclusive: boolean, timeout: number, signal: AbortSignal | undefined): Promise<Guard> {
+    let handle = -1;
+    if (this.#waiters.size === 0 || timeout === 0) {
+      try {
+        handle = this.#attempt(file, exclusive, -1, file.createParents);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      if (handle >= 0) return Promise.resolve(this.#grant(handle, file, exclusive));
+      handle = ~handle;
+    }
+    return new Promise((resolve, reject) => {
+      this.#enqueue(new Waiter(file, exclusive, timeout, signal, resolve, reject), handle);
+    });
+  }
+
+  acquireSync(file: LockFile, exclusive: boolean, timeout: number): Guard {
+    const deadline = performance.now() + timeout;
+    let handle = this.#attempt(file, exclusive, -1, file.createParents);
+    if (handle >= 0) return this.#grant(handle, file, exclusive);
+    // No grant may get stuck behind the event loop, which is blocked from here on.
+    if (timeout > 0) this.#takeOutOfKernel();
+    try {
+      if (timeout > 0) handle = this.#waitHere(~handle, file, exclusive, deadline);
+      const guard = this.#grantOrPutAway(handle, file, exclusive);
+      if (guard !== null) return guard;
+    } finally {
+      this.#pump();
+    }
+    const holder = this.#bars(exclusive) ? thisProcess() : findHolderSync(this.path, this.mechanism);
+    throw new LockTimeoutError(this.path, exclusive, timeout, holder);
+  }
+
+  /** For the guard, once. */
+  release(guard: Guard): void {
+    if (guard.exclusive) this.#exclusiveGuards--;
+    else this.#sharedGuards--;
+    guard.file.free(guard.handle);
+    this.#freeSince = performance.now();
+    if (this.#waiters.size > 0) this.#pump();
+  }
+
+  // --- Attempts -----------------------------------------------------------------------------------
+
+  /** Whether a guard of this environment keeps others from locking in that mode. */
+  #bars(exclusive: boolean): boolean {
+    return this.#exclusiveGuards > 0 || (exclusive && this.#sharedGuards > 0);
+  }
+
+  #attempt(file: LockFile, exclusive: boolean, handle: number, createParents: boolean): number {
+    this.#leaveGap();
+    return file.attempt(exclusive, handle, createParents);
+  }
+
+  /**
+   * After a burst of back-to-back grants, leaves the lock free for a moment. A process that waits in
+   * the kernel is woken by every unlock, but gets to run only after a loop here has locked again:
+   * without the gap it was seen to wait for seconds.
+   */
+  #leaveGap(): void {
+    if (this.#exclusiveGuards + this.#sharedGuards > 0) return;
+    const now = performance.now();
+    if (now - this.#freeSince > GAP / 1000) {
+      this.#burstStart = now;
+    } else if (now - this.#burstStart > BURST) {
+      this.#native.pause(GAP);
+      this.#burstStart = performance.now();
+    }
+  }
+
+  #grant(handle: number, file: LockFile, exclusive: boolean): Guard {
+    if (exclusive) this.#exclusiveGuards++;
+    else this.#sharedGuards++;
+    // A try that passed the queue may bar the head now.
+    if (this.#inKernel !== null && this.#bars(this.#inKernel.exclusive)) this.#takeOutOfKernel();
+    return new Guard(this, handle, exclusive, file);
+  }
+
+  #grantOrPutAway(handle: number, file: LockFile, exclusive: boolean): Guard | null {
+    if (handle >= 0) return this.#grant(handle, file, exclusive);
+    file.putAway(~handle);
+    return null;
+  }
+
+  // --- Waiting on this thread ---------------------------------------------------------------------
+
+  /** As {@link LockFile.attempt} with an open file, blocking this thread until `deadline`. */
+  #waitHere(handle: number, file: LockFile, exclusive: boolean, deadline: number): number {
+    let open = handle;
+    for (;;) {
+      if (this.#native.ownLockBars(open, exclusive)) {
+        file.close(open);
+        throw new LockError(
+          `Waiting for '${this.path}' would never end: this thread holds the lock itself, and cannot release it while it waits`,
+          { code: 'EDEADLK', path: this.path, syscall: this.mechanism, errno: -constants.errno.EDEADLK },
+        );
+      }
+      const left = deadline - performance.now();
+      if (left <= 0) return ~open;
+      const outcome = this.#native.waitHere(open, exclusive, Math.min(SYNC_SLICE, left));
+      if (outcome === BUSY) continue;
+      this.#burstStart = performance.now();
+      if (outcome === GRANTED) return open;
+      if (outcome !== REPLACED) throw failure(outcome, this.path);
+      const next = file.attempt(exclusive, -1, false);
+      if (next >= 0) return next;
+      open = ~next;
+    }
+  }
+
+  // --- The queue ----------------------------------------------------------------------------------
+
+  /** `handle`: the file with which the waiter has already tried in vain, or -1. */
+  #enqueue(waiter: Waiter, handle: number): void {
+    if (waiter.timeout === 0) {
+      waiter.file.putAway(handle);
+      this.#timeOut(waiter);
+      return;
+    }
+    waiter.handle = handle;
+    this.#waiters.add(waiter);
+    countPending(1, this.path);
+    if (waiter.signal !== undefined) {
+      waiter.onAbort = () => this.#onAbort(waiter);
+      waiter.signal.addEventListener('abort', waiter.onAbort, { once: true });
+    }
+    this.#setTimer(waiter);
+    // With a file in hand it is the head, and has just tried: no need to try again.
+    if (handle >= 0 && !this.#bars(waiter.exclusive)) this.#waitInKernel(waiter, handle);
+  }
+
+  /** Lets in whoever may come in, and sends the next one to wait in the kernel. */
+  #pump(): void {
+    for (const head of this.#waiters) {
+      if (this.#inKernel !== null || this.#bars(head.exclusive)) return;
+      const handle = head.handle;
+      head.handle = -1;
+      try {
+        const outcome = this.#attempt(head.file, head.exclusive, handle, false);
+        if (outcome < 0) {
+          this.#waitInKernel(head, ~outcome);
+          return;
+        }
+        this.#settle(head);
+        head.resolve(this.#grant(outcome, head.file, head.exclusive));
+      } catch (error) {
+        this.#settle(head);
+        head.reject(error);
+      }
+    }
+  }
+
+  #waitInKernel(head: Waiter, handle: number): void {
+    this.#inKernel = head;
+    head.handle = handle;
+    startWait(this, handle, head.exclusive, head.deadline - performance.now(), !head.polled);
+  }
+
+  /** The head is in the kernel no more. True: it had been granted meanwhile. */
+  #endKernelWait(): boolean {
+    const head = this.#inKernel;
+    if (head === null) return false;
+    this.#inKernel = null;
+    const outcome = endWait(this, head.handle);
+    if (outcome !== null && outcome !== GRANTED) head.handle = -1;
+    return outcome === GRANTED;
+  }
+
+  /** The head waits no more, and holds nothing. Whoever calls this sees to it that `#pump` follows. */
+  #takeOutOfKernel(): void {
+    const head = this.#inKernel;
+    if (this.#endKernelWait() && head !== null) this.#closeFile(head);
+  }
+
+  #closeFile(waiter: Waiter): void {
+    if (waiter.handle >= 0) waiter.file.close(waiter.handle);
+    waiter.handle = -1;
+  }
+
+  /** For the waits: the head's has ended by itself. */
+  onWaitEnded(outcome: number): void {
+    const head = this.#inKernel;
+    if (head === null) return;
+    this.#inKernel = null;
+    this.#burstStart = performance.now();
+    if (outcome === GRANTED) {
+      this.#settle(head);
+      head.resolve(this.#grant(head.handle, head.file, head.exclusive));
+    } else {
+      head.handle = -1;
+      if (outcome === TIMED_OUT) {
+        this.#timeOut(head);
+      } else if (cannotWait(outcome)) {
+        head.polled = true;
+      } else if (outcome !== REPLACED) {
+        this.#settle(head);
+        head.reject(failure(outcome, this.path));
+      }
+    }
+    this.#pump();
+  }
+
+  /** For the waits: it is time to poll. */
+  onPoll(): void {
+    this.#inKernel = null;
+    this.#pump();
+  }
+
+  #onAbort(waiter: Waiter): void {
+    if (waiter === this.#inKernel) this.#takeOutOfKernel();
+    this.#closeFile(waiter);
+    this.#settle(waiter);
+    waiter.reject(waiter.signal?.reason);
+    this.#pump();
+  }
+
+  #setTimer(waiter: Waiter): void {
+    if (waiter.deadline === Number.POSITIVE_INFINITY) return;
+    const left = waiter.deadline - performance.now();
+    const next = left > LEAD ? left - LEAD : left;
+    waiter.timer = setTimeout(() => this.#onTimer(waiter), Math.min(Math.ceil(next), LONGEST_TIMER));
+  }
+
+  #onTimer(waiter: Waiter): void {
+    const left = waiter.deadline - performance.now();
+    if (left > 0) {
+      if (left <= LEAD) waiter.holder ??= findHolder(this.path, this.mechanism);
+      this.#setTimer(waiter);
+      return;
+    }
+    if (waiter === this.#inKernel && this.#endKernelWait()) {
+      this.#settle(waiter);
+      waiter.resolve(this.#grant(waiter.handle, waiter.file, waiter.exclusive));
+    } else {
+      this.#closeFile(waiter);
+      this.#timeOut(waiter);
+    }
+    this.#pump();
+  }
+
+  #timeOut(waiter: Waiter): void {
+    // Pending until it is rejected: the process must not end before.
+    countPending(1, this.path);
+    this.#settle(waiter);
+    void this.#findHolder(waiter).then((holder) => {
+      countPending(-1, this.path);
+      waiter.reject(new LockTimeoutError(this.path, waiter.exclusive, waiter.timeout, holder));
+    });
+  }
+
+  async #findHolder(waiter: Waiter): Promise<LockHolder | null> {
+    if (this.#bars(waiter.exclusive)) return thisProcess();
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, PATIENCE, null);
+    });
+    const holder = await Promise.race([waiter.holder ?? findHolder(this.path, this.mechanism), tooLate]);
+    clearTimeout(timer);
+    return holder;
+  }
+
+  #settle(waiter: Waiter): void {
+    clearTimeout(waiter.timer);
+    if (waiter.onAbort !== undefined) waiter.signal?.removeEventListener('abort', waiter.onAbort);
+    if (this.#waiters.delete(waiter)) countPending(-1, this.path);
+  }
+}
+
+const registry = { flock: new Map<string, PathLock>(), fcntl: new Map<string, PathLock>() };
+let sweepAt = 64;
+
+/**
+ * The one PathLock of a path. One that is idle stays for a while, since it remembers the burst of a
+ * loop that makes a FileLock in each turn; when there are many, all idle ones go.
+ */
+export function pathLockOf(path: string, mechanism: LockMechanism): PathLock {
+  const locks = registry[mechanism];
+  let lock = locks.get(path);
+  if (lock !== undefined) return lock;
+  if (locks.size >= sweepAt) {
+    for (const [key, each] of locks) {
+      each.retired = each.idle;
+      if (each.idle) locks.delete(key);
+    }
+    sweepAt = Math.max(64, 2 * locks.size);
+  }
+  lock = new PathLock(path, mechanism);
+  locks.set(path, lock);
+  return lock;
+}

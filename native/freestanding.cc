@@ -1,0 +1,35 @@
+// What the compiler expects of a C++ runtime library, so that the addon needs none: the same file
+// then loads beside glibc and musl, whichever versions. Nothing here throws; running out of memory
+// ends the process, as it does everywhere else in a JavaScript runtime.
+
+#include <stdlib.h>
+
+#include <new>
+#include <string>
+
+namespace {
+
+void* Allocate(size_t size) {
+  void* memory = malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) abort();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(size_t size) { return Allocate(size); }
+void* operator new[](size_t size) { return Allocate(size); }
+void operator delete(void* memory) noexcept { free(memory); }
+void operator delete[](void* memory) noexcept { free(memory); }
+void operator delete(void* memory, size_t) noexcept { free(memory); }
+void operator delete[](void* memory, size_t) noexcept { free(memory); }
+
+namespace std {
+[[noreturn]] void __throw_length_error(const char*) { abort(); }
+[[noreturn]] void __throw_logic_error(const char*) { abort(); }
+[[noreturn]] void __throw_bad_alloc() { abort(); }
+[[noreturn]] void __throw_bad_array_new_length() { abort(); }
+[[noreturn]] void __throw_out_of_range_fmt(const char*, ...) { abort(); }
+
+template class basic_string<char>;
+}  // namespace std

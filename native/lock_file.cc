@@ -1,0 +1,162 @@
+#include "lock_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace nfl {
+namespace {
+
+// O_NONBLOCK: opening a FIFO must not wait for its other end. O_NOCTTY: opening a terminal must not
+// make it ours. Neither matters to the regular file that is wanted.
+constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+
+int OpenRetrying(const char* path, int flags, unsigned permissions) {
+  int fd;
+  do {
+    fd = open(path, flags | kFlags, permissions);
+  } while (fd == -1 && errno == EINTR);
+  return fd;
+}
+
+bool IsPermission(int number) { return number == EACCES || number == EROFS; }
+
+// The whole list of answers that mean "held by somebody else". Anything else is a failure, and
+// retrying it would never end (ENOLCK, EBADF of a network file system, ENOSYS).
+bool IsContention(int number) {
+  return number == EWOULDBLOCK || number == EAGAIN ||
+         number == EACCES;  // fcntl(2) may say so for a lock that conflicts
+}
+
+}  // namespace
+
+LockFile& LockFile::operator=(LockFile&& other) noexcept {
+  if (this == &other) return *this;
+  Close();
+  fd_ = other.fd_;
+  path_ = other.path_;
+  identity_ = other.identity_;
+  mechanism_ = other.mechanism_;
+  mode_ = other.mode_;
+  held_ = other.held_;
+  writable_ = other.writable_;
+  other.fd_ = -1;
+  other.path_ = nullptr;
+  other.held_ = false;
+  return *this;
+}
+
+LockFile::OpenResult LockFile::Open(const char* path, unsigned permissions, Mechanism mechanism,
+                                    bool must_write, OsError* error) {
+  writable_ = true;
+  int fd = OpenRetrying(path, O_RDWR | O_CREAT, permissions);
+  const int first_error = errno;
+  if (fd == -1 && IsPermission(first_error)) {
+    fd = OpenRetrying(path, O_RDWR, 0);
+    if (fd == -1 && !must_write) {
+      writable_ = false;
+      fd = OpenRetrying(path, O_RDONLY, 0);
+    }
+  }
+  FileKind kind = FileKind::kRegular;
+  if (fd == -1) {
+    // A socket cannot be opened at all, nor a device without a driver.
+    if (StatPath(path, &identity_, &kind) == 0 && kind == FileKind::kOther) {
+      return OpenResult::kNotAFile;
+    }
+    *error = {Syscall::kOpen, first_error};
+    return OpenResult::kFailed;
+  }
+  fd_ = fd;
+  if (const int number = StatDescriptor(fd_, &identity_, &kind)) {
+    *error = {Syscall::kFstat, number};
+    Close();
+    return OpenResult::kFailed;
+  }
+  if (kind != FileKind::kRegular) {
+    Close();
+    return OpenResult::kNotAFile;
+  }
+  if (fd_ < 3) {  // a program without standard streams would write its output into the lock file
+    int copy = -1;
+    const int number = DuplicateAboveStandard(fd_, &copy);
+    Close();
+    if (number != 0) {
+      *error = {Syscall::kFcntl, number};
+      return OpenResult::kFailed;
+    }
+    fd_ = copy;
+  }
+  path_ = strdup(path);
+  if (path_ == nullptr) abort();  // as operator new does
+  mechanism_ = mechanism;
+  return OpenResult::kOpened;
+}
+
+Outcome LockFile::Lock(Mode mode, bool wait, OsError* error) {
+  int number;
+  do {
+    if (mechanism_ == Mechanism::kFlock) {
+      const int operation = mode == Mode::kShared ? LOCK_SH : LOCK_EX;
+      number = flock(fd_, operation | (wait ? 0 : LOCK_NB)) == -1 ? errno : 0;
+    } else {
+      const FcntlLock lock = mode == Mode::kShared ? FcntlLock::kShared : FcntlLock::kExclusive;
+      number = wait ? FcntlWait(fd_, lock) : FcntlTry(fd_, lock);
+    }
+  } while (number == EINTR && !wait);
+  if (number == 0) {
+    held_ = true;
+    mode_ = mode;
+    if (PathNamesThis()) return Outcome::kGranted;
+    Unlock();
+    return Outcome::kReplaced;
+  }
+  if (wait ? number == EINTR : IsContention(number)) return Outcome::kBusy;
+  *error = {mechanism_ == Mechanism::kFlock ? Syscall::kFlock : Syscall::kFcntl, number};
+  return Outcome::kFailed;
+}
+
+Outcome LockFile::TryLock(Mode mode, OsError* error) { return Lock(mode, false, error); }
+
+Outcome LockFile::LockUnlessInterrupted(Mode mode, OsError* error) {
+  return Lock(mode, true, error);
+}
+
+bool LockFile::PathNamesThis() const {
+  FileIdentity now;
+  FileKind kind;
+  return StatPath(path_, &now, &kind) == 0 && now == identity_;
+}
+
+OsError LockFile::Unlock() {
+  if (!held_) return {};
+  held_ = false;
+  int number;
+  do {
+    number = mechanism_ == Mechanism::kFcntl  ? FcntlTry(fd_, FcntlLock::kUnlock)
+             : flock(fd_, LOCK_UN) == -1 ? errno
+                                              : 0;
+  } while (number == EINTR);
+  if (number == 0) return {};
+  return {mechanism_ == Mechanism::kFlock ? Syscall::kFlock : Syscall::kFcntl, number};
+}
+
+void LockFile::Close() {
+  if (fd_ >= 0) {
+    Unlock();
+    close(fd_);  // once: even after EINTR the descriptor is gone, and its number perhaps reused
+  }
+  fd_ = -1;
+  free(path_);
+  path_ = nullptr;
+}
+
+bool LockFile::StandsInTheWayOf(const LockFile& other, Mode mode) const {
+  return held_ && mechanism_ == other.mechanism_ && identity_ == other.identity_ &&
+         (mode_ == Mode::kExclusive || mode == Mode::kExclusive);
+}
+
+}  // namespace nfl

@@ -1,0 +1,75 @@
+// An owned open file that can be locked. The lock belongs to the open file description (flock(2),
+// fcntl_locking(2) "Open file description locks"), so closing the file, however it happens, frees
+// it, and nothing that other code does with the same file does.
+
+#ifndef NATIVE_FILE_LOCK_LOCK_FILE_H_
+#define NATIVE_FILE_LOCK_LOCK_FILE_H_
+
+#include "os.h"
+
+namespace nfl {
+
+enum class Mechanism { kFlock, kFcntl };
+enum class Mode { kShared, kExclusive };
+
+// How one attempt or one wait ended.
+enum class Outcome {
+  kBusy,       // somebody else holds it; nothing was taken
+  kGranted,    // this file holds the lock, and its path names this file
+  kReplaced,   // it was free, but the path names another file by now; nothing is held
+  kTimedOut,   // the deadline came first; nothing was taken
+  kCancelled,  // the waiter was told to stop; nothing was taken
+  kFailed,     // see the error; nothing was taken
+};
+
+// Thread: used by one thread at a time; ownership passes by move.
+class LockFile {
+ public:
+  enum class OpenResult { kOpened, kNotAFile, kFailed };
+
+  LockFile() = default;
+  LockFile(LockFile&& other) noexcept { *this = static_cast<LockFile&&>(other); }
+  LockFile& operator=(LockFile&& other) noexcept;
+  ~LockFile() { Close(); }
+
+  // Opens the lock file, or makes it with `permissions` (the umask applies). Never follows a link
+  // in the last component, never waits for the other end of a FIFO, writes nothing. Where an
+  // existing file may not be opened so, tries without O_CREAT (fs.protected_regular forbids it in
+  // sticky directories, even to root) and then, unless `must_write`, read-only.
+  OpenResult Open(const char* path, unsigned permissions, Mechanism mechanism, bool must_write,
+                  OsError* error);
+
+  // One attempt that never waits: kBusy, kGranted, kReplaced or kFailed.
+  Outcome TryLock(Mode mode, OsError* error);
+  // One wait in the kernel, until the grant or until an alarm interrupts it (kBusy).
+  Outcome LockUnlessInterrupted(Mode mode, OsError* error);
+  // Whether the path still names this file. Without it a lock on a file that was removed or
+  // renamed away meanwhile would exclude nobody who comes later.
+  bool PathNamesThis() const;
+  // Frees the lock by a call of its own: closing would not, while a child between fork and exec
+  // still has a copy of the descriptor.
+  OsError Unlock();
+  void Close();
+
+  bool open() const { return fd_ >= 0; }
+  bool held() const { return held_; }
+  bool writable() const { return writable_; }
+  int fd() const { return fd_; }
+  // Whether the lock that this file holds, if any, keeps `other` from locking in `mode`.
+  bool StandsInTheWayOf(const LockFile& other, Mode mode) const;
+
+ private:
+  Outcome Lock(Mode mode, bool wait, OsError* error);
+
+  int fd_ = -1;
+  char* path_ = nullptr;
+  FileIdentity identity_;
+  Mechanism mechanism_ = Mechanism::kFlock;
+  Mode mode_ = Mode::kExclusive;
+  bool held_ = false;
+  bool writable_ = false;
+};
+
+}  // namespace nfl
+
+#endif  // NATIVE_FILE_LOCK_LOCK_FILE_H_

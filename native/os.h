@@ -1,0 +1,133 @@
+// What the lock needs of an operating system, and nothing more. One implementation file for each
+// system (os_linux.cc, os_darwin.cc); everything above this line is portable.
+
+#ifndef NATIVE_FILE_LOCK_OS_H_
+#define NATIVE_FILE_LOCK_OS_H_
+
+#include <atomic>
+#include <cstdint>
+
+namespace nfl {
+
+// The value that every failing call yields: which call, and the system's own number for why.
+enum class Syscall : int { kNone, kOpen, kFstat, kFcntl, kFlock, kTimer };
+struct OsError {
+  Syscall call = Syscall::kNone;
+  int number = 0;
+  explicit operator bool() const { return call != Syscall::kNone; }
+};
+
+// What makes two files the same file (stat(2): st_dev, st_ino).
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  bool operator==(const FileIdentity& other) const {
+    return device == other.device && inode == other.inode;
+  }
+};
+
+enum class FileKind { kRegular, kDirectory, kLink, kOther };
+
+// --- Files. Each returns 0 or an errno; none of them retries, none of them waits. ---------------
+
+int StatDescriptor(int fd, FileIdentity* identity, FileKind* kind);
+int StatPath(const char* path, FileIdentity* identity, FileKind* kind);  // does not follow a link
+int DuplicateAboveStandard(int fd, int* copy);                           // close-on-exec, >= 3
+
+// Open-file-description locks over the whole file (fcntl(2)): never the process-owned F_SETLK,
+// which any close() of the file in this process would drop.
+enum class FcntlLock { kShared, kExclusive, kUnlock };
+int FcntlTry(int fd, FcntlLock lock);   // EAGAIN or EACCES: somebody else holds it
+int FcntlWait(int fd, FcntlLock lock);  // blocks; EINTR when an Alarm rang
+
+// --- Time and threads ---------------------------------------------------------------------------
+
+constexpr int64_t kForever = INT64_MAX;
+int64_t MonotonicNanoseconds();
+void SleepNanoseconds(int64_t duration);
+
+// Sleeps while `word` holds `expected`, until woken or until `deadline`. May return for no reason.
+void Park(std::atomic<uint32_t>* word, uint32_t expected, int64_t deadline);
+void UnparkAll(std::atomic<uint32_t>* word);
+
+// Blocks every signal of the calling thread that a host program may handle, faults excepted, and
+// lets the alarm's through. For threads of our own.
+void KeepSignalsFromThisThread();
+// Blocks all but faults while it lives, so that a thread created meanwhile is born that way.
+class SignalsBlocked {
+ public:
+  SignalsBlocked();
+  ~SignalsBlocked();
+
+ private:
+  uint64_t saved_ = 0;
+};
+
+// Ends a system call in which its thread blocks, by a signal with an empty handler.
+//
+// A signal that arrives just before the thread enters the kernel is lost, so a single one would
+// lose a wake-up now and then. From its time on an alarm rings until the thread disarms it, once a
+// millisecond, and never while a ring is still pending (so nothing piles up behind a thread that
+// the kernel keeps in an uninterruptible sleep).
+//
+// Threads: Create, Disarm and Destroy belong to the thread that is to be interrupted; Set may be
+// called by any thread as long as it knows that the alarm exists.
+class Alarm {
+ public:
+  bool Create();  // false: the system gives none (no free signal, no free timer)
+  void Destroy();
+  void Set(int64_t monotonic_time);
+  void Disarm();
+  bool exists() const { return exists_; }
+
+ private:
+  bool exists_ = false;
+  intptr_t timer_ = 0;
+};
+
+// A thread that is not ours lets the alarm's signal through only inside one of these, so that no
+// late ring ever interrupts a system call of the host program.
+class AlarmWindow {
+ public:
+  explicit AlarmWindow(Alarm* alarm, int64_t first_ring);
+  ~AlarmWindow();
+
+ private:
+  Alarm* alarm_;
+  uint64_t saved_ = 0;
+};
+
+// --- Mutual exclusion of threads, over Park -----------------------------------------------------
+
+class Mutex {
+ public:
+  void Lock() {
+    uint32_t seen = kFree;
+    if (state_.compare_exchange_strong(seen, kLocked, std::memory_order_acquire)) return;
+    while (state_.exchange(kContended, std::memory_order_acquire) != kFree) {
+      Park(&state_, kContended, kForever);
+    }
+  }
+  void Unlock() {
+    if (state_.exchange(kFree, std::memory_order_release) == kContended) UnparkAll(&state_);
+  }
+
+ private:
+  enum : uint32_t { kFree, kLocked, kContended };
+  std::atomic<uint32_t> state_{kFree};
+};
+
+class MutexHeld {
+ public:
+  explicit MutexHeld(Mutex* mutex) : mutex_(mutex) { mutex_->Lock(); }
+  ~MutexHeld() { mutex_->Unlock(); }
+  MutexHeld(const MutexHeld&) = delete;
+  MutexHeld& operator=(const MutexHeld&) = delete;
+
+ private:
+  Mutex* mutex_;
+};
+
+}  // namespace nfl
+
+#endif  // NATIVE_FILE_LOCK_OS_H_

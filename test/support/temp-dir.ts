@@ -1,0 +1,16 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { onTestFinished } from 'vitest';
+
+/** A directory for one test, removed after it. */
+export function tempDir(): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'native-file-lock-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** The path of a lock file that does not exist yet. */
+export function tempLock(): string {
+  return path.join(tempDir(), 'test.lock');
+}
