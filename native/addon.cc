@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <napi.h>
+
 #include <vector>
 
 #include "lock_waiter.h"
@@ -84,8 +85,7 @@ class Environment {
     Environment* environment = This(info);
     const int handle = Int(info, 0);
     OsError error;
-    const Outcome outcome =
-        environment->slots_[handle].file.TryLock(ModeOf(info, 1), &error);
+    const Outcome outcome = environment->slots_[handle].file.TryLock(ModeOf(info, 1), &error);
     return environment->Settle(info, handle, outcome, error);
   }
 
@@ -100,7 +100,8 @@ class Environment {
     return environment->Settle(info, handle, outcome, error);
   }
 
-  // ownLockBars(handle, exclusive): whether a lock of this environment keeps that file from locking.
+  // ownLockBars(handle, exclusive): whether a lock of this environment keeps that file from
+  // locking.
   static Napi::Value OwnLockBars(const Napi::CallbackInfo& info) {
     Environment* environment = This(info);
     const LockFile& file = environment->slots_[Int(info, 0)].file;
@@ -166,9 +167,9 @@ class Environment {
   // To be called once, before the first wait.
   static void OnWaitEnded(const Napi::CallbackInfo& info) {
     Environment* environment = This(info);
-    napi_create_threadsafe_function(info.Env(), info[0], nullptr, Napi::String::New(info.Env(), "native-file-lock"),
-                                    0, 1, nullptr, nullptr, environment, &Environment::Deliver,
-                                    &environment->notifier_);
+    napi_create_threadsafe_function(
+        info.Env(), info[0], nullptr, Napi::String::New(info.Env(), "native-file-lock"), 0, 1,
+        nullptr, nullptr, environment, &Environment::Deliver, &environment->notifier_);
     napi_unref_threadsafe_function(info.Env(), environment->notifier_);
     // Hooks run last in, first out, and the function above has just added its own, after which
     // no thread may call it. So ours is taken out and put in again, to run before it.

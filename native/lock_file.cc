@@ -136,9 +136,9 @@ OsError LockFile::Unlock() {
   held_ = false;
   int number;
   do {
-    number = mechanism_ == Mechanism::kFcntl  ? FcntlTry(fd_, FcntlLock::kUnlock)
-             : flock(fd_, LOCK_UN) == -1 ? errno
-                                              : 0;
+    number = mechanism_ == Mechanism::kFcntl ? FcntlTry(fd_, FcntlLock::kUnlock)
+             : flock(fd_, LOCK_UN) == -1     ? errno
+                                             : 0;
   } while (number == EINTR);
   if (number == 0) return {};
   return {mechanism_ == Mechanism::kFlock ? Syscall::kFlock : Syscall::kFcntl, number};

@@ -59,8 +59,8 @@ struct Wait {
 };
 
 // The waits of one environment. Counts references, since threads may outlive it.
-// Thread: Start, TakeEnded, Cancel, Abandon and Release on the environment's thread; Attach and Finish on the
-// waiter threads.
+// Thread: Start, TakeEnded, Cancel, Abandon and Release on the environment's thread; Attach and
+// Finish on the waiter threads.
 class Waits {
  public:
   // `notify` is called on a waiter thread when there is something to take.

@@ -40,7 +40,7 @@ void Describe(const struct stat& status, FileIdentity* identity, FileKind* kind)
 
 int FcntlCall(int fd, int command, FcntlLock lock) {
   struct flock range = {};
-  range.l_type = lock == FcntlLock::kUnlock  ? F_UNLCK
+  range.l_type = lock == FcntlLock::kUnlock   ? F_UNLCK
                  : lock == FcntlLock::kShared ? F_RDLCK
                                               : F_WRLCK;
   range.l_whence = SEEK_SET;  // and length 0: to the end of the file, wherever that will be
