@@ -7,6 +7,7 @@
         "native/addon.cc",
         "native/lock_file.cc",
         "native/lock_waiter.cc",
+        "native/stale_lock.cc",
         "native/thread.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

@@ -9,8 +9,8 @@ import path from 'node:path';
 import { FileLock } from 'native-file-lock';
 
 const WORKERS = 4;
-const RUN_MS = 4_000;
-const KILL_AFTER_MS = 2_000;
+const RUN_MS = 2_000;
+const KILL_AFTER_MS = 1_000;
 
 /** What a worker tells: it is in, or it was in from … to … (nanoseconds of the monotonic clock). */
 type News = { in: bigint } | { from: bigint; to: bigint; waited: bigint };
@@ -90,7 +90,12 @@ async function main(): Promise<void> {
     Object.fromEntries(
       tallies.map(({ child, grants, longestWait }, index) => [
         `process ${index + 1}`,
-        { pid: child.pid, grants, 'longest wait (ms)': Number(longestWait / 1000n) / 1000, end: child.signalCode ?? `exit ${child.exitCode}` },
+        {
+          pid: child.pid,
+          grants,
+          'longest wait (ms)': Number(longestWait / 1000n) / 1000,
+          end: child.signalCode ?? `exit ${child.exitCode}`,
+        },
       ]),
     ),
   );

@@ -1,6 +1,7 @@
+import { type AcquireTrace, acquisitionsAreTraced, traceAcquire, traceAcquireSync } from './diagnostics.js';
 import { inspect, type LockReport } from './inspect.js';
 import { LockFile } from './lock-file.js';
-import type { LockGuard, LockMode } from './lock-guard.js';
+import type { LockGuard } from './lock-guard.js';
 import {
   type AcquireOptions,
   type AcquireSyncOptions,
@@ -17,6 +18,7 @@ import {
   DEFAULT_TIMEOUT,
   type FileLockOptions,
   type LockMechanism,
+  type LockMode,
   type TryAcquireOptions,
 } from './options.js';
 import { type PathLock, pathLockOf } from './path-lock.js';
@@ -42,6 +44,7 @@ export class FileLock implements Disposable {
   readonly #createParents: boolean;
   readonly #fileMode: number;
   #keepOpen: boolean;
+  readonly #recordHolder: boolean;
   // Made at first use, since both need the addon.
   #file: LockFile | undefined;
   #lock: PathLock | undefined;
@@ -59,6 +62,7 @@ export class FileLock implements Disposable {
     this.#createParents = checkBoolean(options.createParents, 'createParents', true);
     this.#fileMode = checkFileMode(options.fileMode);
     this.#keepOpen = checkBoolean(options.keepOpen, 'keepOpen', false);
+    this.#recordHolder = checkBoolean(options.recordHolder, 'recordHolder', false);
   }
 
   /**
@@ -75,7 +79,8 @@ export class FileLock implements Disposable {
       const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
       const signal = checkSignal(options.signal);
       if (signal?.aborted) return Promise.reject(signal.reason);
-      return this.#pathLock().acquire(this.#lockFile(), mode === 'exclusive', timeout, signal);
+      const acquire = () => this.#pathLock().acquire(this.#lockFile(), mode === 'exclusive', timeout, signal);
+      return acquisitionsAreTraced() ? traceAcquire(this.#trace(mode, timeout), signal, acquire) : acquire();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -93,7 +98,8 @@ export class FileLock implements Disposable {
     checkAbsent(options, 'signal', 'acquireSync');
     const mode = checkMode(options.mode, this.#mode);
     const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
-    return this.#pathLock().acquireSync(this.#lockFile(), mode === 'exclusive', timeout);
+    const acquire = () => this.#pathLock().acquireSync(this.#lockFile(), mode === 'exclusive', timeout);
+    return acquisitionsAreTraced() ? traceAcquireSync(this.#trace(mode, timeout), acquire) : acquire();
   }
 
   /**
@@ -138,9 +144,20 @@ export class FileLock implements Disposable {
     this.close();
   }
 
+  #trace(mode: LockMode, timeout: number): AcquireTrace {
+    return { path: this.path, mode, mechanism: this.#mechanism, timeout };
+  }
+
   #lockFile(): LockFile {
     if (this.#file === undefined) {
-      this.#file = new LockFile(this.path, this.#mechanism, this.#fileMode, this.#createParents, this.#keepOpen);
+      this.#file = new LockFile(
+        this.path,
+        this.#mechanism,
+        this.#fileMode,
+        this.#createParents,
+        this.#keepOpen,
+        this.#recordHolder,
+      );
       if (this.#keepOpen) collected.register(this, this.#file, this);
     }
     return this.#file;

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { seesEveryProcess } from './process-info.js';
 
@@ -20,9 +20,8 @@ export interface KernelLock {
 /** Their locks can be held from another machine, or by another kernel. */
 const REMOTE = /^(nfs|nfs4|cifs|smb3|smbfs|ceph|9p|virtiofs|afs|gfs2|ocfs2|lustre|gpfs|glusterfs|fuse(\..*)?)$/;
 
-/** A file's device (major:minor, decimal) and how the table names it. Throws as `stat` does. */
-export function identify(path: string): { device: string; name: string } {
-  const { dev, ino } = statSync(path, { bigint: true });
+/** A file's device (major:minor, decimal) and how the table names it. */
+export function identify({ dev, ino }: { dev: bigint; ino: bigint }): { device: string; name: string } {
   // As gnu_dev_major and gnu_dev_minor of <sys/sysmacros.h> take a device number apart.
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
   const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);

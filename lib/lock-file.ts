@@ -1,11 +1,26 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { fromFileSystemError, systemError } from './errors.js';
+import { encodeRecord, holderOf, isOurs, nextFencingToken, parseRecord, RECORD_LIMIT } from './holder-record.js';
+import type { LockHolder } from './lock-holder.js';
 import { BUSY, failure, GRANTED, loadNative, type Native, REPLACED } from './native.js';
 import type { LockMechanism } from './options.js';
 
 const MOST_MISMATCHES = 100;
+
+/** What the record said when a lock was granted, and what was written into it then. */
+export interface Grant {
+  /** Set when the last recorded holder ended without releasing. */
+  readonly previousHolder: LockHolder | null;
+  /** Null: nothing was recorded. */
+  readonly fencingToken: bigint | null;
+  readonly acquiredAt: string;
+  readonly length: number;
+}
+
+/** For records on their way; only one is at a time. */
+const scratch = Buffer.alloc(RECORD_LIMIT);
 
 /**
  * How one FileLock opens its file and tries to lock it, and the idle descriptor that it keeps between
@@ -15,6 +30,10 @@ export class LockFile {
   readonly #native: Native;
   /** An open and unlocked file, or -1. */
   #kept = -1;
+  /** The last record that was written here, and its token: mostly the one that is found the next time. */
+  readonly #written = Buffer.alloc(RECORD_LIMIT);
+  #writtenLength = 0;
+  #writtenToken = 0n;
 
   constructor(
     readonly path: string,
@@ -22,6 +41,7 @@ export class LockFile {
     readonly fileMode: number,
     readonly createParents: boolean,
     private keepOpen: boolean,
+    readonly recordHolder: boolean,
   ) {
     this.#native = loadNative(path);
   }
@@ -67,6 +87,53 @@ export class LockFile {
         throw fromFileSystemError(cause as NodeJS.ErrnoException, this.path);
       }
     }
+  }
+
+  /**
+   * Reads who held the exclusive lock before, and writes that this process does now. Never fails: the
+   * record is a hint, and what cannot be written, on a full disk say, is not recorded.
+   */
+  recordGrant(handle: number): Grant {
+    const count = this.#native.read(handle, scratch);
+    const content = scratch.subarray(0, Math.max(0, count));
+    const acquiredAt = new Date().toISOString();
+    let previousHolder: LockHolder | null = null;
+    let previousToken = this.#writtenToken;
+    if (count < 0 || count !== this.#writtenLength || !content.equals(this.#written.subarray(0, count))) {
+      const nothing = { previousHolder, fencingToken: null, acquiredAt, length: 0 };
+      if (count < 0 || !isOurs(content) || !this.#isOursBeyond(content)) return nothing;
+      const record = parseRecord(content);
+      if (record?.held) previousHolder = holderOf(record);
+      previousToken = record?.fencingToken ?? 0n;
+    }
+    const fencingToken = nextFencingToken(previousToken);
+    const length = encodeRecord(scratch, true, fencingToken, acquiredAt, count);
+    const recorded = this.#native.write(handle, scratch, length) === length;
+    return { previousHolder, fencingToken: recorded ? fencingToken : null, acquiredAt, length };
+  }
+
+  /** Content that fills the buffer with NULs: is the rest of the file empty too? */
+  #isOursBeyond(content: Buffer): boolean {
+    if (content.length < RECORD_LIMIT || content[0] !== 0) return true;
+    try {
+      return readFileSync(this.path).every((byte) => byte === 0);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Says in the record that its lock was released, and not abandoned. To be called before the unlock. */
+  recordRelease(handle: number, grant: Grant): void {
+    if (grant.fencingToken === null) return;
+    this.#writtenToken = grant.fencingToken;
+    this.#writtenLength = encodeRecord(this.#written, false, grant.fencingToken, grant.acquiredAt, grant.length);
+    const result = this.#native.write(handle, this.#written, this.#writtenLength);
+    if (result === this.#writtenLength) return;
+    this.#writtenLength = 0;
+    process.emitWarning(
+      `Could not record the release of '${this.path}': its next holder will be told that this one was abandoned`,
+      'LockWarning',
+    );
   }
 
   /** Unlocks a locked file, and keeps or closes it. Closes it too if unlocking fails, with a warning. */

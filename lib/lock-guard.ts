@@ -1,7 +1,6 @@
-import type { LockFile } from './lock-file.js';
+import type { Grant, LockFile } from './lock-file.js';
 import type { LockHolder } from './lock-holder.js';
-
-export type LockMode = 'exclusive' | 'shared';
+import type { LockMode } from './options.js';
 
 /** Possession of a lock. It ends by {@link LockGuard.release} or with its thread or process, and by nothing else. */
 export interface LockGuard extends Disposable, AsyncDisposable {
@@ -63,12 +62,24 @@ function watchLater(guard: Guard): void {
   }).unref();
 }
 
+/** Guards whose record is marked released when this thread ends normally: with exit code 0. */
+let untilExit: Set<Guard> | undefined;
+
+function releaseAtExit(guard: Guard): void {
+  if (untilExit === undefined) {
+    const guards = new Set<Guard>();
+    untilExit = guards;
+    process.once('exit', (code) => {
+      if (code === 0) for (const each of guards) each.release();
+    });
+  }
+  untilExit.add(guard);
+}
+
 export class Guard implements LockGuard {
   readonly #owner: GuardOwner;
   #watched = false;
   #meantUntilExit = false;
-  readonly previousHolder: LockHolder | null = null;
-  readonly fencingToken: bigint | null = null;
   #held = true;
 
   constructor(
@@ -77,6 +88,8 @@ export class Guard implements LockGuard {
     readonly handle: number,
     readonly exclusive: boolean,
     readonly file: LockFile,
+    /** Null: nothing was recorded, nor read. */
+    readonly grant: Grant | null,
   ) {
     this.#owner = owner;
     watchLater(this);
@@ -90,6 +103,14 @@ export class Guard implements LockGuard {
     return this.exclusive ? 'exclusive' : 'shared';
   }
 
+  get previousHolder(): LockHolder | null {
+    return this.grant === null ? null : this.grant.previousHolder;
+  }
+
+  get fencingToken(): bigint | null {
+    return this.grant === null ? null : this.grant.fencingToken;
+  }
+
   get held(): boolean {
     return this.#held;
   }
@@ -98,6 +119,7 @@ export class Guard implements LockGuard {
     if (!this.#held) return;
     this.#held = false;
     if (this.#watched) forgotten.unregister(this);
+    if (this.#meantUntilExit) untilExit?.delete(this);
     this.#owner.release(this);
   }
 
@@ -105,6 +127,7 @@ export class Guard implements LockGuard {
     this.#meantUntilExit = true;
     if (this.#watched) forgotten.unregister(this);
     this.#watched = false;
+    if (this.#held && this.fencingToken !== null) releaseAtExit(this);
   }
 
   /** Warn if this guard is collected from now on. */

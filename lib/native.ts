@@ -10,6 +10,9 @@ export const GRANTED = 1;
 export const REPLACED = 2;
 export const TIMED_OUT = 3;
 
+/** A lock file that clean-up left alone. */
+export const LEFT = -1;
+
 /**
  * The addon, described in native/addon.cc. A file is known by its handle, a small integer, which is
  * gone after every outcome but {@link BUSY} and {@link GRANTED}.
@@ -24,13 +27,26 @@ export interface Native {
   cancelWait(handle: number): Result;
   unlock(handle: number): Result;
   close(handle: number): Result;
+  /** How many of the file's first bytes are in the buffer now. */
+  read(handle: number, buffer: Buffer): Result;
+  /** How many bytes of the buffer were written at the file's start. */
+  write(handle: number, buffer: Buffer, length: number): Result;
+  /** {@link LEFT}, or how many of the removed file's first bytes are in the buffer. See native/stale_lock.h. */
+  removeStale(
+    directory: number,
+    subdirectory: string,
+    name: string,
+    maxAge: number,
+    dryRun: boolean,
+    buffer: Buffer,
+  ): Result;
   pause(microseconds: number): void;
   onWaitEnded(callback: (handle: number, outcome: Result) => void): void;
   keepAlive(alive: boolean): void;
 }
 
 // As in native/os.h and native/addon.cc.
-const SYSCALLS = ['', 'open', 'fstat', 'fcntl', 'flock', 'timer_create'];
+const SYSCALLS = ['', 'open', 'fstat', 'fcntl', 'flock', 'timer_create', 'read', 'write', 'unlink'];
 const ERRNO_LIMIT = 4096;
 const NOT_A_FILE = -1;
 

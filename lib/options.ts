@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { invalidArgument } from './errors.js';
-import type { LockMode } from './lock-guard.js';
 
+export type LockMode = 'exclusive' | 'shared';
 export type LockMechanism = 'flock' | 'fcntl';
 
 export interface FileLockOptions {
@@ -22,6 +22,11 @@ export interface FileLockOptions {
   fileMode?: number | undefined;
   /** Default false. True keeps the descriptor between acquisitions, for hot loops. */
   keepOpen?: boolean | undefined;
+  /**
+   * Default false. True writes who holds the lock into the lock file, for people and for noticing that
+   * a holder ended without releasing: see `previousHolder` of the guard. Exclusive guards only.
+   */
+  recordHolder?: boolean | undefined;
 }
 
 export interface AcquireOptions {

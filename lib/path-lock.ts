@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
+import { publishAbandoned, publishRelease } from './diagnostics.js';
 import { LockError, LockTimeoutError } from './errors.js';
-import { findHolder, findHolderSync, thisProcess } from './inspect.js';
+import { findHolder, findHolderSync, holderHere } from './inspect.js';
 import { countPending, endWait, startWait, type WaitOwner } from './kernel-waits.js';
 import type { LockFile } from './lock-file.js';
 import { Guard, type GuardOwner } from './lock-guard.js';
@@ -122,7 +123,7 @@ export class PathLock implements GuardOwner, WaitOwner {
     } finally {
       this.#pump();
     }
-    const holder = this.#bars(exclusive) ? thisProcess() : findHolderSync(this.path, this.mechanism);
+    const holder = this.#bars(exclusive) ? holderHere(this.path) : findHolderSync(this.path, this.mechanism);
     throw new LockTimeoutError(this.path, exclusive, timeout, holder);
   }
 
@@ -130,8 +131,10 @@ export class PathLock implements GuardOwner, WaitOwner {
   release(guard: Guard): void {
     if (guard.exclusive) this.#exclusiveGuards--;
     else this.#sharedGuards--;
+    if (guard.grant !== null) guard.file.recordRelease(guard.handle, guard.grant);
     guard.file.free(guard.handle);
     this.#freeSince = performance.now();
+    publishRelease(this.path, guard.exclusive);
     if (this.#waiters.size > 0) this.#pump();
   }
 
@@ -168,7 +171,9 @@ export class PathLock implements GuardOwner, WaitOwner {
     else this.#sharedGuards++;
     // A try that passed the queue may bar the head now.
     if (this.#inKernel !== null && this.#bars(this.#inKernel.exclusive)) this.#takeOutOfKernel();
-    return new Guard(this, handle, exclusive, file);
+    const grant = exclusive && file.recordHolder ? file.recordGrant(handle) : null;
+    if (grant !== null && grant.previousHolder !== null) publishAbandoned(this.path, grant.previousHolder);
+    return new Guard(this, handle, exclusive, file, grant);
   }
 
   #grantOrPutAway(handle: number, file: LockFile, exclusive: boolean): Guard | null {
@@ -344,7 +349,7 @@ export class PathLock implements GuardOwner, WaitOwner {
   }
 
   async #findHolder(waiter: Waiter): Promise<LockHolder | null> {
-    if (this.#bars(waiter.exclusive)) return thisProcess();
+    if (this.#bars(waiter.exclusive)) return holderHere(this.path);
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<null>((resolve) => {
       timer = setTimeout(resolve, PATIENCE, null);

@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
 import path from 'node:path';
 
 const INTERPRETER = /^(node|nodejs|bun|deno|python[\d.]*|ruby|perl|php|bash|dash|sh|zsh)$/;
@@ -9,7 +10,7 @@ export function commandOf(args: readonly string[]): string {
   const [first = '', ...rest] = args;
   const executable = path.basename(first);
   if (!INTERPRETER.test(executable)) return executable;
-  // An option's value can be code (`-e`), so a later argument must look like a script's name.
+  // An option's value can be code (`-e`), so what follows an option must look like a script's name.
   const script = rest[0]?.startsWith('-') === false ? rest[0] : rest.find((argument) => SCRIPT.test(argument));
   return script === undefined ? executable : `${executable} ${script}`;
 }
@@ -25,14 +26,84 @@ export function commandOfProcess(pid: number): string | null {
   }
 }
 
+/** What tells a process from every other one that ever had its number. */
+export interface ProcessIdentity {
+  pid: number;
+  /** In clock ticks since boot (proc(5), /proc/pid/stat, field 22); 0 where it cannot be told. */
+  startTime: bigint;
+  /** Of this boot of the machine (random(4), boot_id); empty where it cannot be told. */
+  bootId: string;
+  /** The inode of the pid namespace (pid_namespaces(7)), in which alone the pid means something; 0 where there is none. */
+  pidNamespace: bigint;
+  hostname: string;
+}
+
+/** State and start time of a process of this pid namespace; null when there is none, or none that can be seen. */
+function statusOfProcess(pid: number | 'self'): { state: string; startTime: bigint } | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The second field is the name in parentheses, which may itself hold spaces and parentheses.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', startTime: BigInt(fields[19] ?? 0) };
+  } catch {
+    return null;
+  }
+}
+
+function readOr<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
+}
+
+function pidNamespace(): bigint {
+  const link = readOr(() => readlinkSync('/proc/self/ns/pid'), '');
+  return BigInt(/^pid:\[(\d+)\]$/.exec(link)?.[1] ?? 0);
+}
+
+let self: (ProcessIdentity & { command: string }) | undefined;
+
+/** This process. The pid and the rest are read once. */
+export function thisProcess(): ProcessIdentity & { command: string } {
+  self ??= {
+    pid: process.pid,
+    startTime: statusOfProcess('self')?.startTime ?? 0n,
+    bootId: readOr(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(), ''),
+    pidNamespace: pidNamespace(),
+    hostname: hostname(),
+    // With `node -e` the second argument is no script, but one of the arguments that can hold secrets.
+    command: commandOf([process.execPath, ...process.argv.slice(1, 2).filter((script) => path.isAbsolute(script))]),
+  };
+  return self;
+}
+
 /** PROC_PID_INIT_INO: the kernel gives the first pid namespace this number, on every machine. */
-const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
+const FIRST_PID_NAMESPACE = 4026531836n;
 
 /** Whether every process of the machine has a number that is known here (pid_namespaces(7)). */
 export function seesEveryProcess(): boolean {
+  return thisProcess().pidNamespace === FIRST_PID_NAMESPACE;
+}
+
+function isAlive(pid: number): boolean {
   try {
-    return readlinkSync('/proc/self/ns/pid') === FIRST_PID_NAMESPACE;
-  } catch {
-    return false;
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+}
+
+/** Whether that very process still runs; null when it cannot be told from here. A zombie does not run. */
+export function isRunning(other: ProcessIdentity): boolean | null {
+  const here = thisProcess();
+  if (other.bootId === '' || here.bootId === '') return null;
+  // Another boot: of this machine, then nothing of it runs any more; or of another one.
+  if (other.bootId !== here.bootId) return other.hostname === here.hostname ? false : null;
+  if (other.pidNamespace !== here.pidNamespace) return null;
+  const status = statusOfProcess(other.pid);
+  if (status === null) return isAlive(other.pid) ? null : false; // /proc may hide others (hidepid)
+  return status.startTime === other.startTime && status.state !== 'Z' && status.state !== 'X';
 }

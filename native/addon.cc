@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lock_waiter.h"
+#include "stale_lock.h"
 #include "thread.h"
 
 namespace nfl {
@@ -28,8 +29,10 @@ int ResultNumber(Outcome outcome, const OsError& error) {
   return outcome == Outcome::kFailed ? FailureNumber(error) : static_cast<int>(outcome);
 }
 
+// Milliseconds, some 30 years: no difference to "for ever", and no overflow.
+constexpr double kLongest = 1e12;
+
 int64_t DeadlineAfter(double milliseconds) {
-  constexpr double kLongest = 1e12;  // some 30 years: no difference to "for ever", and no overflow
   if (!(milliseconds < kLongest)) return kForever;
   return MonotonicNanoseconds() + static_cast<int64_t>(milliseconds * 1e6) + 1;
 }
@@ -156,6 +159,49 @@ class Environment {
     const Napi::Value result = Unlock(info);
     This(info)->Remove(Int(info, 0));
     return result;
+  }
+
+  // read(handle, buffer): how many of the file's first bytes are in the buffer now, or a failure.
+  static Napi::Value Read(const Napi::CallbackInfo& info) {
+    const Napi::Buffer<char> buffer = info[1].As<Napi::Buffer<char>>();
+    OsError error;
+    const int count =
+        This(info)->slots_[Int(info, 0)].file.Read(buffer.Data(), buffer.Length(), &error);
+    return Number(info, count < 0 ? FailureNumber(error) : count);
+  }
+
+  // write(handle, buffer, length): how many bytes were written at the file's start, or a failure.
+  static Napi::Value Write(const Napi::CallbackInfo& info) {
+    const Napi::Buffer<char> buffer = info[1].As<Napi::Buffer<char>>();
+    OsError error;
+    const int count = This(info)->slots_[Int(info, 0)].file.Write(
+        buffer.Data(), static_cast<size_t>(Int(info, 2)), &error);
+    return Number(info, count < 0 ? FailureNumber(error) : count);
+  }
+
+  // removeStale(directory, subdirectory, name, maxAge, dryRun, buffer): -1 when the file was left
+  // alone, how many of its first bytes are in the buffer when it was removed, or a failure. The
+  // directory is an open descriptor of the caller's.
+  static Napi::Value RemoveStale(const Napi::CallbackInfo& info) {
+    constexpr int kLeft = -1;
+    char subdirectory[256];
+    char name[256];
+    napi_get_value_string_utf8(info.Env(), info[1], subdirectory, sizeof subdirectory, nullptr);
+    napi_get_value_string_utf8(info.Env(), info[2], name, sizeof name, nullptr);
+    const double max_age = Double(info, 3);
+    const Napi::Buffer<char> buffer = info[5].As<Napi::Buffer<char>>();
+    const StaleLock result =
+        RemoveStaleLock(Int(info, 0), subdirectory, name,
+                        max_age < kLongest ? static_cast<int64_t>(max_age * 1e6) : kForever,
+                        Bool(info, 4), buffer.Data(), buffer.Length());
+    switch (result.fate) {
+      case StaleLock::Fate::kLeft:
+        return Number(info, kLeft);
+      case StaleLock::Fate::kRemoved:
+        return Number(info, result.content_length);
+      default:
+        return Number(info, FailureNumber(result.error));
+    }
   }
 
   // pause(microseconds)
@@ -293,6 +339,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   EXPORT("cancelWait", CancelWait);
   EXPORT("unlock", Unlock);
   EXPORT("close", Close);
+  EXPORT("read", Read);
+  EXPORT("write", Write);
+  EXPORT("removeStale", RemoveStale);
   EXPORT("pause", Pause);
   EXPORT("onWaitEnded", OnWaitEnded);
   EXPORT("keepAlive", KeepAlive);

@@ -61,22 +61,22 @@ LockFile::OpenResult LockFile::Open(const char* path, unsigned permissions, Mech
       fd = OpenRetrying(path, O_RDONLY, 0);
     }
   }
-  FileKind kind = FileKind::kRegular;
+  FileStatus status;
   if (fd == -1) {
     // A socket cannot be opened at all, nor a device without a driver.
-    if (StatPath(path, &identity_, &kind) == 0 && kind == FileKind::kOther) {
+    if (StatAt(AT_FDCWD, path, &status) == 0 && status.kind == FileKind::kOther) {
       return OpenResult::kNotAFile;
     }
     *error = {Syscall::kOpen, first_error};
     return OpenResult::kFailed;
   }
   fd_ = fd;
-  if (const int number = StatDescriptor(fd_, &identity_, &kind)) {
+  if (const int number = StatDescriptor(fd_, &status)) {
     *error = {Syscall::kFstat, number};
     Close();
     return OpenResult::kFailed;
   }
-  if (kind != FileKind::kRegular) {
+  if (status.kind != FileKind::kRegular) {
     Close();
     return OpenResult::kNotAFile;
   }
@@ -92,6 +92,7 @@ LockFile::OpenResult LockFile::Open(const char* path, unsigned permissions, Mech
   }
   path_ = strdup(path);
   if (path_ == nullptr) abort();  // as operator new does
+  identity_ = status.identity;
   mechanism_ = mechanism;
   return OpenResult::kOpened;
 }
@@ -126,9 +127,26 @@ Outcome LockFile::LockUnlessInterrupted(Mode mode, OsError* error) {
 }
 
 bool LockFile::PathNamesThis() const {
-  FileIdentity now;
-  FileKind kind;
-  return StatPath(path_, &now, &kind) == 0 && now == identity_;
+  FileStatus now;
+  return StatAt(AT_FDCWD, path_, &now) == 0 && now.identity == identity_;
+}
+
+int LockFile::Read(void* buffer, size_t size, OsError* error) const {
+  ssize_t count;
+  do {
+    count = pread(fd_, buffer, size, 0);
+  } while (count == -1 && errno == EINTR);
+  if (count == -1) *error = {Syscall::kRead, errno};
+  return static_cast<int>(count);
+}
+
+int LockFile::Write(const void* bytes, size_t size, OsError* error) const {
+  ssize_t count;
+  do {
+    count = pwrite(fd_, bytes, size, 0);
+  } while (count == -1 && errno == EINTR);
+  if (count == -1) *error = {Syscall::kWrite, errno};
+  return static_cast<int>(count);
 }
 
 OsError LockFile::Unlock() {

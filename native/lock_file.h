@@ -5,6 +5,8 @@
 #ifndef NATIVE_FILE_LOCK_LOCK_FILE_H_
 #define NATIVE_FILE_LOCK_LOCK_FILE_H_
 
+#include <stddef.h>
+
 #include "os.h"
 
 namespace nfl {
@@ -46,6 +48,9 @@ class LockFile {
   // Whether the path still names this file. Without it a lock on a file that was removed or
   // renamed away meanwhile would exclude nobody who comes later.
   bool PathNamesThis() const;
+  // The first bytes of the file. Both give the number of bytes moved, or -1 and the error.
+  int Read(void* buffer, size_t size, OsError* error) const;
+  int Write(const void* bytes, size_t size, OsError* error) const;
   // Frees the lock by a call of its own: closing would not, while a child between fork and exec
   // still has a copy of the descriptor.
   OsError Unlock();

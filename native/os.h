@@ -10,7 +10,7 @@
 namespace nfl {
 
 // The value that every failing call yields: which call, and the system's own number for why.
-enum class Syscall : int { kNone, kOpen, kFstat, kFcntl, kFlock, kTimer };
+enum class Syscall : int { kNone, kOpen, kFstat, kFcntl, kFlock, kTimer, kRead, kWrite, kUnlink };
 struct OsError {
   Syscall call = Syscall::kNone;
   int number = 0;
@@ -28,11 +28,18 @@ struct FileIdentity {
 
 enum class FileKind { kRegular, kDirectory, kLink, kOther };
 
+struct FileStatus {
+  FileIdentity identity;
+  FileKind kind = FileKind::kOther;
+  int64_t modified = 0;  // nanoseconds, on the wall clock
+};
+
 // --- Files. Each returns 0 or an errno; none of them retries, none of them waits. ---------------
 
-int StatDescriptor(int fd, FileIdentity* identity, FileKind* kind);
-int StatPath(const char* path, FileIdentity* identity, FileKind* kind);  // does not follow a link
-int DuplicateAboveStandard(int fd, int* copy);                           // close-on-exec, >= 3
+int StatDescriptor(int fd, FileStatus* status);
+// Of a name in an open directory; an absolute path ignores the directory. Does not follow a link.
+int StatAt(int directory, const char* path, FileStatus* status);
+int DuplicateAboveStandard(int fd, int* copy);  // close-on-exec, >= 3
 
 // Open-file-description locks over the whole file (fcntl(2)): never the process-owned F_SETLK,
 // which any close() of the file in this process would drop.
@@ -44,6 +51,7 @@ int FcntlWait(int fd, FcntlLock lock);  // blocks; EINTR when an Alarm rang
 
 constexpr int64_t kForever = INT64_MAX;
 int64_t MonotonicNanoseconds();
+int64_t WallClockNanoseconds();
 void SleepNanoseconds(int64_t duration);
 
 // Sleeps while `word` holds `expected`, until woken or until `deadline`. May return for no reason.

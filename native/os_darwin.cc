@@ -33,13 +33,14 @@ constexpr int64_t kRingInterval = 1000000;
 constexpr uint32_t kCompareAndWait = 1;
 constexpr uint32_t kWakeAll = 0x100;
 
-void Describe(const struct stat& status, FileIdentity* identity, FileKind* kind) {
-  identity->device = static_cast<uint64_t>(status.st_dev);
-  identity->inode = status.st_ino;
-  *kind = S_ISREG(status.st_mode)   ? FileKind::kRegular
-          : S_ISDIR(status.st_mode) ? FileKind::kDirectory
-          : S_ISLNK(status.st_mode) ? FileKind::kLink
-                                    : FileKind::kOther;
+void Describe(const struct stat& from, FileStatus* status) {
+  status->identity = {static_cast<uint64_t>(from.st_dev), from.st_ino};
+  status->kind = S_ISREG(from.st_mode)   ? FileKind::kRegular
+                 : S_ISDIR(from.st_mode) ? FileKind::kDirectory
+                 : S_ISLNK(from.st_mode) ? FileKind::kLink
+                                         : FileKind::kOther;
+  status->modified =
+      static_cast<int64_t>(from.st_mtimespec.tv_sec) * kSecond + from.st_mtimespec.tv_nsec;
 }
 
 int FcntlCall(int fd, int command, FcntlLock lock) {
@@ -53,17 +54,17 @@ int FcntlCall(int fd, int command, FcntlLock lock) {
 
 }  // namespace
 
-int StatDescriptor(int fd, FileIdentity* identity, FileKind* kind) {
-  struct stat status;
-  if (fstat(fd, &status) == -1) return errno;
-  Describe(status, identity, kind);
+int StatDescriptor(int fd, FileStatus* status) {
+  struct stat found;
+  if (fstat(fd, &found) == -1) return errno;
+  Describe(found, status);
   return 0;
 }
 
-int StatPath(const char* path, FileIdentity* identity, FileKind* kind) {
-  struct stat status;
-  if (lstat(path, &status) == -1) return errno;
-  Describe(status, identity, kind);
+int StatAt(int directory, const char* path, FileStatus* status) {
+  struct stat found;
+  if (fstatat(directory, path, &found, AT_SYMLINK_NOFOLLOW) == -1) return errno;
+  Describe(found, status);
   return 0;
 }
 
@@ -77,6 +78,10 @@ int FcntlWait(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLKW, lock)
 
 int64_t MonotonicNanoseconds() {
   return static_cast<int64_t>(clock_gettime_nsec_np(CLOCK_UPTIME_RAW));
+}
+
+int64_t WallClockNanoseconds() {
+  return static_cast<int64_t>(clock_gettime_nsec_np(CLOCK_REALTIME));
 }
 
 void SleepNanoseconds(int64_t duration) {

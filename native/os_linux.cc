@@ -29,13 +29,23 @@ struct timespec ToTimespec(int64_t nanoseconds) {
   return {static_cast<time_t>(nanoseconds / kSecond), static_cast<long>(nanoseconds % kSecond)};
 }
 
-void Describe(const struct stat& status, FileIdentity* identity, FileKind* kind) {
-  identity->device = status.st_dev;
-  identity->inode = status.st_ino;
-  *kind = S_ISREG(status.st_mode)   ? FileKind::kRegular
-          : S_ISDIR(status.st_mode) ? FileKind::kDirectory
-          : S_ISLNK(status.st_mode) ? FileKind::kLink
-                                    : FileKind::kOther;
+int64_t ToNanoseconds(const struct timespec& time) {
+  return static_cast<int64_t>(time.tv_sec) * kSecond + time.tv_nsec;
+}
+
+int64_t Now(clockid_t clock) {
+  struct timespec now;
+  syscall(SYS_clock_gettime, clock, &now);
+  return ToNanoseconds(now);
+}
+
+void Describe(const struct stat& from, FileStatus* status) {
+  status->identity = {from.st_dev, from.st_ino};
+  status->kind = S_ISREG(from.st_mode)   ? FileKind::kRegular
+                 : S_ISDIR(from.st_mode) ? FileKind::kDirectory
+                 : S_ISLNK(from.st_mode) ? FileKind::kLink
+                                         : FileKind::kOther;
+  status->modified = ToNanoseconds(from.st_mtim);
 }
 
 int FcntlCall(int fd, int command, FcntlLock lock) {
@@ -49,17 +59,17 @@ int FcntlCall(int fd, int command, FcntlLock lock) {
 
 }  // namespace
 
-int StatDescriptor(int fd, FileIdentity* identity, FileKind* kind) {
-  struct stat status;
-  if (syscall(SYS_fstat, fd, &status) == -1) return errno;
-  Describe(status, identity, kind);
+int StatDescriptor(int fd, FileStatus* status) {
+  struct stat found;
+  if (syscall(SYS_fstat, fd, &found) == -1) return errno;
+  Describe(found, status);
   return 0;
 }
 
-int StatPath(const char* path, FileIdentity* identity, FileKind* kind) {
-  struct stat status;
-  if (syscall(SYS_newfstatat, AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) == -1) return errno;
-  Describe(status, identity, kind);
+int StatAt(int directory, const char* path, FileStatus* status) {
+  struct stat found;
+  if (syscall(SYS_newfstatat, directory, path, &found, AT_SYMLINK_NOFOLLOW) == -1) return errno;
+  Describe(found, status);
   return 0;
 }
 
@@ -71,11 +81,8 @@ int DuplicateAboveStandard(int fd, int* copy) {
 int FcntlTry(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLK, lock); }
 int FcntlWait(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLKW, lock); }
 
-int64_t MonotonicNanoseconds() {
-  struct timespec now;
-  syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-  return static_cast<int64_t>(now.tv_sec) * kSecond + now.tv_nsec;
-}
+int64_t MonotonicNanoseconds() { return Now(CLOCK_MONOTONIC); }
+int64_t WallClockNanoseconds() { return Now(CLOCK_REALTIME); }
 
 void SleepNanoseconds(int64_t duration) {
   struct timespec left = ToTimespec(duration);

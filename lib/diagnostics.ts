@@ -1,0 +1,92 @@
+import diagnostics from 'node:diagnostics_channel';
+import { LockTimeoutError } from './errors.js';
+import type { LockHolder } from './lock-holder.js';
+import type { LockMechanism, LockMode } from './options.js';
+
+/**
+ * What loggers and tracers can listen to (node:diagnostics_channel). Without a subscriber it costs one
+ * comparison a call.
+ *
+ * - Tracing channel `native-file-lock.acquire` (start, end, asyncStart, asyncEnd, error) with an
+ *   {@link AcquireTrace}, for `acquire` and `acquireSync`.
+ * - Channel `native-file-lock.release` with a {@link ReleaseMessage}.
+ * - Channel `native-file-lock.abandoned` with an {@link AbandonedMessage}.
+ */
+export interface AcquireTrace {
+  path: string;
+  mode: LockMode;
+  mechanism: LockMechanism;
+  timeout: number;
+  /** How the acquisition ended; not set before. */
+  outcome?: 'granted' | 'timedOut' | 'aborted' | 'failed';
+}
+
+export interface ReleaseMessage {
+  path: string;
+  mode: LockMode;
+}
+
+/** A lock was granted whose last recorded holder ended without releasing. */
+export interface AbandonedMessage {
+  path: string;
+  previousHolder: LockHolder;
+}
+
+const PREFIX = 'native-file-lock';
+const released = diagnostics.channel(`${PREFIX}.release`);
+const abandoned = diagnostics.channel(`${PREFIX}.abandoned`);
+// Node 18.18 has no tracing channels yet; nobody can listen to them there.
+const acquiring = diagnostics.tracingChannel?.(`${PREFIX}.acquire`);
+const acquiringEvents =
+  acquiring === undefined
+    ? []
+    : [acquiring.start, acquiring.end, acquiring.asyncStart, acquiring.asyncEnd, acquiring.error];
+
+/** Whether anybody listens to acquisitions; then they go through the functions below. */
+export function acquisitionsAreTraced(): boolean {
+  for (const event of acquiringEvents) if (event.hasSubscribers) return true;
+  return false;
+}
+
+export function traceAcquire<T>(trace: AcquireTrace, signal: AbortSignal | undefined, acquire: () => Promise<T>) {
+  return acquiring.tracePromise(
+    () =>
+      acquire().then(
+        (guard) => {
+          trace.outcome = 'granted';
+          return guard;
+        },
+        (error: unknown) => {
+          trace.outcome = outcomeOf(error, signal);
+          throw error;
+        },
+      ),
+    trace,
+  );
+}
+
+export function traceAcquireSync<T>(trace: AcquireTrace, acquire: () => T): T {
+  return acquiring.traceSync(() => {
+    try {
+      const guard = acquire();
+      trace.outcome = 'granted';
+      return guard;
+    } catch (error) {
+      trace.outcome = outcomeOf(error, undefined);
+      throw error;
+    }
+  }, trace);
+}
+
+function outcomeOf(error: unknown, signal: AbortSignal | undefined): 'timedOut' | 'aborted' | 'failed' {
+  if (error instanceof LockTimeoutError) return 'timedOut';
+  return signal?.aborted && error === signal.reason ? 'aborted' : 'failed';
+}
+
+export function publishRelease(path: string, exclusive: boolean): void {
+  if (released.hasSubscribers) released.publish({ path, mode: exclusive ? 'exclusive' : 'shared' });
+}
+
+export function publishAbandoned(path: string, previousHolder: LockHolder): void {
+  if (abandoned.hasSubscribers) abandoned.publish({ path, previousHolder });
+}

@@ -1,0 +1,88 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open, opendir } from 'node:fs/promises';
+import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { fromFileSystemError } from './errors.js';
+import { holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
+import { INDEX_LOCK, isJobId, JOB_LOCK, jobLockPath } from './job-path.js';
+import type { LockHolder } from './lock-holder.js';
+import { loadNative } from './native.js';
+
+/** A lock file that clean-up removed, or, on a dry run, would remove. */
+export interface StaleLock {
+  /** Null: the lock of the jobs index. */
+  jobId: string | null;
+  path: string;
+  /** Who abandoned it; null when it was not abandoned. */
+  previousHolder: LockHolder | null;
+  /** The last recorded holder ended without releasing. */
+  abandoned: boolean;
+}
+
+/** Works this long (ms) before it lets the event loop turn. */
+const SLICE = 5;
+/** Names that are read from the directory at a time. */
+const BATCH = 256;
+
+/**
+ * Removes the lock files of a jobs directory that are older than `maxAge` (ms) and that nobody holds:
+ * native/stale_lock.h says how that takes a lock from nobody. What cannot be read or removed is left,
+ * and does not stop the rest.
+ */
+export async function removeStaleLocks(
+  jobsDirectory: string,
+  maxAge: number,
+  dryRun: boolean,
+  signal: AbortSignal | undefined,
+): Promise<StaleLock[]> {
+  signal?.throwIfAborted();
+  const native = loadNative(jobsDirectory);
+  const content = Buffer.alloc(RECORD_LIMIT);
+  const removed: StaleLock[] = [];
+  const directory = await openDirectory(jobsDirectory);
+  if (directory === null) return removed;
+  const sweep = (jobId: string | null) => {
+    const count = native.removeStale(
+      directory.fd,
+      jobId ?? '',
+      jobId === null ? INDEX_LOCK : JOB_LOCK,
+      maxAge,
+      dryRun,
+      content,
+    );
+    if (count < 0) return;
+    const record = parseRecord(content.subarray(0, count));
+    const abandoned = record?.held ?? false;
+    removed.push({
+      jobId,
+      path: jobId === null ? path.join(jobsDirectory, INDEX_LOCK) : jobLockPath(jobsDirectory, jobId),
+      previousHolder: record !== null && abandoned ? holderOf(record) : null,
+      abandoned,
+    });
+  };
+  try {
+    let sliceEnd = performance.now() + SLICE;
+    sweep(null);
+    for await (const { name } of await opendir(jobsDirectory, { bufferSize: BATCH })) {
+      if (isJobId(name)) sweep(name);
+      if (performance.now() < sliceEnd) continue;
+      await setImmediate();
+      signal?.throwIfAborted();
+      sliceEnd = performance.now() + SLICE;
+    }
+  } finally {
+    await directory.close();
+  }
+  return removed;
+}
+
+/** Null: there is no such directory, and so no lock. */
+async function openDirectory(path: string): Promise<FileHandle | null> {
+  try {
+    return await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    const cause = error as NodeJS.ErrnoException;
+    if (cause.code === 'ENOENT') return null;
+    throw fromFileSystemError(cause, path);
+  }
+}
