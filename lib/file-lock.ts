@@ -1,11 +1,10 @@
 import { type AcquireTrace, acquisitionsAreTraced, traceAcquire, traceAcquireSync } from './diagnostics.js';
 import { inspect, type LockReport } from './inspect.js';
-import { LockFile } from './lock-file.js';
+import { LockFile, type LockFileSettings } from './lock-file.js';
 import type { LockGuard } from './lock-guard.js';
 import {
   type AcquireOptions,
   type AcquireSyncOptions,
-  checkAbsent,
   checkBoolean,
   checkFileMode,
   checkFunction,
@@ -19,6 +18,7 @@ import {
   type FileLockOptions,
   type LockMechanism,
   type LockMode,
+  noMeaning,
   type TryAcquireOptions,
 } from './options.js';
 import { type PathLock, pathLockOf } from './path-lock.js';
@@ -41,10 +41,7 @@ export class FileLock implements Disposable {
   readonly #mode: LockMode;
   readonly #timeout: number;
   readonly #mechanism: LockMechanism;
-  readonly #createParents: boolean;
-  readonly #fileMode: number;
-  #keepOpen: boolean;
-  readonly #recordHolder: boolean;
+  readonly #settings: LockFileSettings;
   // Made at first use, since both need the addon.
   #file: LockFile | undefined;
   #lock: PathLock | undefined;
@@ -59,10 +56,12 @@ export class FileLock implements Disposable {
     this.#mode = checkMode(options.mode, 'exclusive');
     this.#timeout = checkMilliseconds(options.timeout, 'timeout', DEFAULT_TIMEOUT);
     this.#mechanism = checkMechanism(options.mechanism);
-    this.#createParents = checkBoolean(options.createParents, 'createParents', true);
-    this.#fileMode = checkFileMode(options.fileMode);
-    this.#keepOpen = checkBoolean(options.keepOpen, 'keepOpen', false);
-    this.#recordHolder = checkBoolean(options.recordHolder, 'recordHolder', false);
+    this.#settings = {
+      fileMode: checkFileMode(options.fileMode),
+      createParents: checkBoolean(options.createParents, 'createParents', true),
+      keepOpen: checkBoolean(options.keepOpen, 'keepOpen', false),
+      recordHolder: checkBoolean(options.recordHolder, 'recordHolder', false),
+    };
   }
 
   /**
@@ -79,8 +78,8 @@ export class FileLock implements Disposable {
       const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
       const signal = checkSignal(options.signal);
       if (signal?.aborted) return Promise.reject(signal.reason);
-      const acquire = () => this.#pathLock().acquire(this.#lockFile(), mode === 'exclusive', timeout, signal);
-      return acquisitionsAreTraced() ? traceAcquire(this.#trace(mode, timeout), signal, acquire) : acquire();
+      if (!acquisitionsAreTraced()) return this.#acquire(mode, timeout, signal);
+      return traceAcquire(this.#trace(mode, timeout), signal, () => this.#acquire(mode, timeout, signal));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -95,11 +94,11 @@ export class FileLock implements Disposable {
    */
   acquireSync(options: AcquireSyncOptions = NO_OPTIONS): LockGuard {
     checkObject(options);
-    checkAbsent(options, 'signal', 'acquireSync');
+    if (options.signal !== undefined) throw noMeaning('signal', 'acquireSync');
     const mode = checkMode(options.mode, this.#mode);
     const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
-    const acquire = () => this.#pathLock().acquireSync(this.#lockFile(), mode === 'exclusive', timeout);
-    return acquisitionsAreTraced() ? traceAcquireSync(this.#trace(mode, timeout), acquire) : acquire();
+    if (!acquisitionsAreTraced()) return this.#acquireSync(mode, timeout);
+    return traceAcquireSync(this.#trace(mode, timeout), () => this.#acquireSync(mode, timeout));
   }
 
   /**
@@ -108,8 +107,8 @@ export class FileLock implements Disposable {
    */
   tryAcquire(options: TryAcquireOptions = NO_OPTIONS): LockGuard | null {
     checkObject(options);
-    checkAbsent(options, 'signal', 'tryAcquire');
-    checkAbsent(options, 'timeout', 'tryAcquire');
+    if (options.signal !== undefined) throw noMeaning('signal', 'tryAcquire');
+    if (options.timeout !== undefined) throw noMeaning('timeout', 'tryAcquire');
     const mode = checkMode(options.mode, this.#mode);
     return this.#pathLock().tryAcquire(this.#lockFile(), mode === 'exclusive');
   }
@@ -135,7 +134,7 @@ export class FileLock implements Disposable {
 
   /** Closes the descriptor that `keepOpen` kept, and keeps none from now on. A held guard stays held. */
   close(): void {
-    this.#keepOpen = false;
+    this.#settings.keepOpen = false;
     this.#file?.keepNone();
     collected.unregister(this);
   }
@@ -144,21 +143,22 @@ export class FileLock implements Disposable {
     this.close();
   }
 
+  #acquire(mode: LockMode, timeout: number, signal: AbortSignal | undefined): Promise<LockGuard> {
+    return this.#pathLock().acquire(this.#lockFile(), mode === 'exclusive', timeout, signal);
+  }
+
+  #acquireSync(mode: LockMode, timeout: number): LockGuard {
+    return this.#pathLock().acquireSync(this.#lockFile(), mode === 'exclusive', timeout);
+  }
+
   #trace(mode: LockMode, timeout: number): AcquireTrace {
     return { path: this.path, mode, mechanism: this.#mechanism, timeout };
   }
 
   #lockFile(): LockFile {
     if (this.#file === undefined) {
-      this.#file = new LockFile(
-        this.path,
-        this.#mechanism,
-        this.#fileMode,
-        this.#createParents,
-        this.#keepOpen,
-        this.#recordHolder,
-      );
-      if (this.#keepOpen) collected.register(this, this.#file, this);
+      this.#file = new LockFile(this.path, this.#mechanism, this.#settings);
+      if (this.#settings.keepOpen) collected.register(this, this.#file, this);
     }
     return this.#file;
   }

@@ -155,8 +155,11 @@ export function holderOf(record: HolderRecord): LockHolder {
   };
 }
 
-/** The token of the next grant: greater than the last one, and than that of a file that was removed before. */
-export function nextFencingToken(previous: bigint): bigint {
-  const clock = BigInt(Date.now()) * 1000n;
+/**
+ * The token of the next grant: greater than the last one, and than that of a file that was removed
+ * before. Hence the clock's microseconds: in a coarser unit a token could be ahead of the clock.
+ */
+export function nextFencingToken(previous: bigint, wallClockMicroseconds: number): bigint {
+  const clock = BigInt(wallClockMicroseconds);
   return previous >= clock ? previous + 1n : clock;
 }

@@ -9,6 +9,13 @@ import type { LockMechanism } from './options.js';
 
 const MOST_MISMATCHES = 100;
 
+export interface LockFileSettings {
+  readonly fileMode: number;
+  readonly createParents: boolean;
+  keepOpen: boolean;
+  readonly recordHolder: boolean;
+}
+
 /** What the record said when a lock was granted, and what was written into it then. */
 export interface Grant {
   /** Set when the last recorded holder ended without releasing. */
@@ -31,17 +38,14 @@ export class LockFile {
   /** An open and unlocked file, or -1. */
   #kept = -1;
   /** The last record that was written here, and its token: mostly the one that is found the next time. */
-  readonly #written = Buffer.alloc(RECORD_LIMIT);
+  #written: Buffer | undefined;
   #writtenLength = 0;
   #writtenToken = 0n;
 
   constructor(
     readonly path: string,
     readonly mechanism: LockMechanism,
-    readonly fileMode: number,
-    readonly createParents: boolean,
-    private keepOpen: boolean,
-    readonly recordHolder: boolean,
+    readonly settings: LockFileSettings,
   ) {
     this.#native = loadNative(path);
   }
@@ -77,7 +81,7 @@ export class LockFile {
   #open(exclusive: boolean, createParents: boolean): number {
     const fcntl = this.mechanism === 'fcntl';
     for (let mayCreate = createParents; ; mayCreate = false) {
-      const file = this.#native.open(this.path, this.fileMode, fcntl ? 1 : 0, fcntl && exclusive);
+      const file = this.#native.open(this.path, this.settings.fileMode, fcntl ? 1 : 0, fcntl && exclusive);
       if (file >= 0) return file;
       const error = failure(file, this.path);
       if (error.code !== 'ENOENT' || !mayCreate) throw error;
@@ -99,14 +103,15 @@ export class LockFile {
     const acquiredAt = new Date().toISOString();
     let previousHolder: LockHolder | null = null;
     let previousToken = this.#writtenToken;
-    if (count < 0 || count !== this.#writtenLength || !content.equals(this.#written.subarray(0, count))) {
+    const unchanged = count > 0 && this.#written?.subarray(0, this.#writtenLength).equals(content);
+    if (!unchanged) {
       const nothing = { previousHolder, fencingToken: null, acquiredAt, length: 0 };
       if (count < 0 || !isOurs(content) || !this.#isOursBeyond(content)) return nothing;
       const record = parseRecord(content);
       if (record?.held) previousHolder = holderOf(record);
       previousToken = record?.fencingToken ?? 0n;
     }
-    const fencingToken = nextFencingToken(previousToken);
+    const fencingToken = nextFencingToken(previousToken, this.#native.wallClock());
     const length = encodeRecord(scratch, true, fencingToken, acquiredAt, count);
     const recorded = this.#native.write(handle, scratch, length) === length;
     return { previousHolder, fencingToken: recorded ? fencingToken : null, acquiredAt, length };
@@ -125,6 +130,7 @@ export class LockFile {
   /** Says in the record that its lock was released, and not abandoned. To be called before the unlock. */
   recordRelease(handle: number, grant: Grant): void {
     if (grant.fencingToken === null) return;
+    this.#written ??= Buffer.alloc(RECORD_LIMIT);
     this.#writtenToken = grant.fencingToken;
     this.#writtenLength = encodeRecord(this.#written, false, grant.fencingToken, grant.acquiredAt, grant.length);
     const result = this.#native.write(handle, this.#written, this.#writtenLength);
@@ -139,7 +145,7 @@ export class LockFile {
   /** Unlocks a locked file, and keeps or closes it. Closes it too if unlocking fails, with a warning. */
   free(handle: number): void {
     let result: number;
-    if (this.keepOpen) {
+    if (this.settings.keepOpen) {
       result = this.#native.unlock(handle);
       if (result === 0) this.putAway(handle);
       else this.#native.close(handle);
@@ -155,7 +161,7 @@ export class LockFile {
   putAway(handle: number): void {
     // An exclusive fcntl lock needs a file that is open for writing, and a kept one must serve both modes.
     const serves = this.mechanism === 'flock' || this.#native.isWritable(handle);
-    if (this.keepOpen && this.#kept < 0 && serves) this.#kept = handle;
+    if (this.settings.keepOpen && this.#kept < 0 && serves) this.#kept = handle;
     else this.#native.close(handle);
   }
 
@@ -166,7 +172,7 @@ export class LockFile {
 
   /** Closes the kept file, and keeps none from now on. */
   keepNone(): void {
-    this.keepOpen = false;
+    this.settings.keepOpen = false;
     if (this.#kept >= 0) this.#native.close(this.#kept);
     this.#kept = -1;
   }

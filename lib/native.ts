@@ -40,6 +40,8 @@ export interface Native {
     dryRun: boolean,
     buffer: Buffer,
   ): Result;
+  /** Microseconds since 1970, whole. */
+  wallClock(): number;
   pause(microseconds: number): void;
   onWaitEnded(callback: (handle: number, outcome: Result) => void): void;
   keepAlive(alive: boolean): void;

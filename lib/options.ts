@@ -114,11 +114,9 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   throw invalidArgument('TYPE', `The "signal" option must be an AbortSignal. Received ${show(value)}`);
 }
 
-/** For options that a method cannot honour and whose silent loss would be a bug of the caller. */
-export function checkAbsent(options: object, name: 'timeout' | 'signal', method: string): void {
-  if ((options as Record<string, unknown>)[name] !== undefined) {
-    throw invalidArgument('VALUE', `The "${name}" option has no meaning for ${method}()`);
-  }
+/** For an option that a method cannot honour, and whose silent loss would hide a bug of the caller. */
+export function noMeaning(option: string, method: string): TypeError {
+  return invalidArgument('VALUE', `The "${option}" option has no meaning for ${method}()`);
 }
 
 export function checkFunction(value: unknown, name: string): void {

@@ -91,14 +91,14 @@ export class PathLock implements GuardOwner, WaitOwner {
   }
 
   tryAcquire(file: LockFile, exclusive: boolean): Guard | null {
-    return this.#grantOrPutAway(this.#attempt(file, exclusive, -1, file.createParents), file, exclusive);
+    return this.#grantOrPutAway(this.#attempt(file, exclusive, -1, file.settings.createParents), file, exclusive);
   }
 
   acquire(file: LockFile, exclusive: boolean, timeout: number, signal: AbortSignal | undefined): Promise<Guard> {
     let handle = -1;
     if (this.#waiters.size === 0 || timeout === 0) {
       try {
-        handle = this.#attempt(file, exclusive, -1, file.createParents);
+        handle = this.#attempt(file, exclusive, -1, file.settings.createParents);
       } catch (error) {
         return Promise.reject(error);
       }
@@ -112,7 +112,7 @@ export class PathLock implements GuardOwner, WaitOwner {
 
   acquireSync(file: LockFile, exclusive: boolean, timeout: number): Guard {
     const deadline = performance.now() + timeout;
-    let handle = this.#attempt(file, exclusive, -1, file.createParents);
+    let handle = this.#attempt(file, exclusive, -1, file.settings.createParents);
     if (handle >= 0) return this.#grant(handle, file, exclusive);
     // No grant may get stuck behind the event loop, which is blocked from here on.
     if (timeout > 0) this.#takeOutOfKernel();
@@ -171,7 +171,7 @@ export class PathLock implements GuardOwner, WaitOwner {
     else this.#sharedGuards++;
     // A try that passed the queue may bar the head now.
     if (this.#inKernel !== null && this.#bars(this.#inKernel.exclusive)) this.#takeOutOfKernel();
-    const grant = exclusive && file.recordHolder ? file.recordGrant(handle) : null;
+    const grant = exclusive && file.settings.recordHolder ? file.recordGrant(handle) : null;
     if (grant !== null && grant.previousHolder !== null) publishAbandoned(this.path, grant.previousHolder);
     return new Guard(this, handle, exclusive, file, grant);
   }

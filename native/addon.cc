@@ -204,6 +204,11 @@ class Environment {
     }
   }
 
+  // wallClock(): microseconds since 1970, whole. Date.now() knows milliseconds only.
+  static Napi::Value WallClock(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), static_cast<double>(WallClockNanoseconds() / 1000));
+  }
+
   // pause(microseconds)
   static void Pause(const Napi::CallbackInfo& info) {
     SleepNanoseconds(static_cast<int64_t>(Int(info, 0)) * 1000);
@@ -304,9 +309,15 @@ class Environment {
       napi_create_int32(env, ResultNumber(wait->outcome, wait->error), &arguments[1]);
       if (wait->outcome != Outcome::kGranted) environment->Remove(handle);
       delete wait;
-      // Stops at an exception: the runtime reports it, and the rest would be lost; but this
-      // callback settles promises and throws nothing, unless the environment is ending.
-      if (napi_call_function(env, undefined, callback, 2, arguments, nullptr) != napi_ok) return;
+      napi_call_function(env, undefined, callback, 2, arguments, nullptr);
+      // The callback settles promises and should throw nothing. If it does, as everywhere else it
+      // is an uncaught exception, and no reason to lose the news of the other waits.
+      bool thrown = false;
+      napi_is_exception_pending(env, &thrown);
+      if (!thrown) continue;
+      napi_value error;
+      napi_get_and_clear_last_exception(env, &error);
+      napi_fatal_exception(env, error);
     }
   }
 
@@ -342,6 +353,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   EXPORT("read", Read);
   EXPORT("write", Write);
   EXPORT("removeStale", RemoveStale);
+  EXPORT("wallClock", WallClock);
   EXPORT("pause", Pause);
   EXPORT("onWaitEnded", OnWaitEnded);
   EXPORT("keepAlive", KeepAlive);
