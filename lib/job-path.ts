@@ -26,7 +26,7 @@ export function isJobId(name: string): boolean {
 /** Throws a TypeError unless the id is one segment of a path that cannot leave the jobs directory. */
 export function checkJobId(jobId: unknown): string {
   if (typeof jobId !== 'string')
-    throw invalidArgument('TYPE', `The "jobId" argument must be a string. Received ${String(jobId)}`);
+    throw invalidArgument('TYPE', `The "jobId" argument must be a string. Received ${typeof jobId}`);
   const flaw = flawOf(jobId);
   if (flaw !== null) throw invalidArgument('VALUE', `The "jobId" argument ${flaw}. Received ${JSON.stringify(jobId)}`);
   return jobId;

@@ -9,6 +9,9 @@ export interface WaitOwner {
   onWaitEnded(outcome: number): void;
   /** It is time for another attempt. */
   onPoll(): void;
+  /** Stops waiting, and holds nothing, until {@link resume}. */
+  stepAside(): void;
+  resume(): void;
 }
 
 /**
@@ -59,6 +62,13 @@ export function endWait(owner: WaitOwner, handle: number): number | null {
   if (polled.delete(owner)) return null;
   onThreads.delete(handle);
   return prepare(owner.path).cancelWait(handle);
+}
+
+/** The owners that wait on threads for the file that is open by `handle`, by whichever path they know it. */
+export function ownersWaitingFor(handle: number, path: string): WaitOwner[] {
+  if (onThreads.size === 0) return [];
+  const waits = [...onThreads].filter(([wait]) => prepare(path).contend(wait, handle));
+  return waits.map(([, owner]) => owner);
 }
 
 let pending = 0;

@@ -23,6 +23,7 @@ export interface Native {
   tryLock(handle: number, exclusive: boolean): Result;
   waitHere(handle: number, exclusive: boolean, milliseconds: number): Result;
   ownLockBars(handle: number, exclusive: boolean): boolean;
+  contend(wait: number, handle: number): boolean;
   startWait(handle: number, exclusive: boolean, milliseconds: number): boolean;
   cancelWait(handle: number): Result;
   unlock(handle: number): Result;

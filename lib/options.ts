@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { invalidArgument } from './errors.js';
 
 export type LockMode = 'exclusive' | 'shared';
@@ -56,7 +57,7 @@ export const DEFAULT_TIMEOUT = 30_000;
 export const DEFAULT_FILE_MODE = 0o600;
 
 function show(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : String(value);
+  return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY });
 }
 
 export function checkObject(options: unknown, name = 'options'): void {
@@ -108,7 +109,8 @@ export function checkFileMode(value: unknown): number {
 export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   // By shape, since a signal may come from another realm.
-  if (typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value) {
+  const signal = value as Partial<AbortSignal> | null;
+  if (typeof signal?.aborted === 'boolean' && signal.addEventListener && signal.removeEventListener) {
     return value as AbortSignal;
   }
   throw invalidArgument('TYPE', `The "signal" option must be an AbortSignal. Received ${show(value)}`);

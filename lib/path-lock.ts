@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { publishAbandoned, publishRelease } from './diagnostics.js';
 import { LockError, LockTimeoutError } from './errors.js';
 import { findHolder, findHolderSync, holderHere } from './inspect.js';
-import { countPending, endWait, startWait, type WaitOwner } from './kernel-waits.js';
+import { countPending, endWait, ownersWaitingFor, startWait, type WaitOwner } from './kernel-waits.js';
 import type { LockFile } from './lock-file.js';
 import { Guard, type GuardOwner } from './lock-guard.js';
 import type { LockHolder } from './lock-holder.js';
@@ -114,14 +114,13 @@ export class PathLock implements GuardOwner, WaitOwner {
     const deadline = performance.now() + timeout;
     let handle = this.#attempt(file, exclusive, -1, file.settings.createParents);
     if (handle >= 0) return this.#grant(handle, file, exclusive);
-    // No grant may get stuck behind the event loop, which is blocked from here on.
-    if (timeout > 0) this.#takeOutOfKernel();
+    const aside = new Set<WaitOwner>();
     try {
-      if (timeout > 0) handle = this.#waitHere(~handle, file, exclusive, deadline);
+      if (timeout > 0) handle = this.#waitHere(~handle, file, exclusive, deadline, aside);
       const guard = this.#grantOrPutAway(handle, file, exclusive);
       if (guard !== null) return guard;
     } finally {
-      this.#pump();
+      for (const owner of aside) owner.resume();
     }
     const holder = this.#bars(exclusive) ? holderHere(this.path) : findHolderSync(this.path, this.mechanism);
     throw new LockTimeoutError(this.path, exclusive, timeout, holder);
@@ -184,8 +183,12 @@ export class PathLock implements GuardOwner, WaitOwner {
 
   // --- Waiting on this thread ---------------------------------------------------------------------
 
-  /** As {@link LockFile.attempt} with an open file, blocking this thread until `deadline`. */
-  #waitHere(handle: number, file: LockFile, exclusive: boolean, deadline: number): number {
+  /**
+   * As {@link LockFile.attempt} with an open file, blocking this thread until `deadline`. Whoever of this
+   * thread waits for the same file steps `aside`: no grant may get stuck behind the event loop, which is
+   * blocked meanwhile.
+   */
+  #waitHere(handle: number, file: LockFile, exclusive: boolean, deadline: number, aside: Set<WaitOwner>): number {
     let open = handle;
     for (;;) {
       if (this.#native.ownLockBars(open, exclusive)) {
@@ -194,6 +197,10 @@ export class PathLock implements GuardOwner, WaitOwner {
           `Waiting for '${this.path}' would never end: this thread holds the lock itself, and cannot release it while it waits`,
           { code: 'EDEADLK', path: this.path, syscall: this.mechanism, errno: -constants.errno.EDEADLK },
         );
+      }
+      for (const owner of ownersWaitingFor(open, this.path)) {
+        owner.stepAside();
+        aside.add(owner);
       }
       const left = deadline - performance.now();
       if (left <= 0) return ~open;
@@ -297,6 +304,14 @@ export class PathLock implements GuardOwner, WaitOwner {
         head.reject(failure(outcome, this.path));
       }
     }
+    this.#pump();
+  }
+
+  stepAside(): void {
+    this.#takeOutOfKernel();
+  }
+
+  resume(): void {
     this.#pump();
   }
 

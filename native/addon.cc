@@ -115,6 +115,15 @@ class Environment {
     return Napi::Boolean::New(info.Env(), bars);
   }
 
+  // contend(wait, handle): whether a wait is for the same file as the one that is open by `handle`.
+  static Napi::Value Contend(const Napi::CallbackInfo& info) {
+    const Environment* environment = This(info);
+    // The thread that waits does not change what is read here.
+    const LockFile& awaited = environment->slots_[Int(info, 0)].wait->file;
+    const LockFile& file = environment->slots_[Int(info, 1)].file;
+    return Napi::Boolean::New(info.Env(), awaited.ContendsWith(file));
+  }
+
   // startWait(handle, exclusive, milliseconds): whether a thread now waits. If so the handle names
   // the wait until onWaitEnded is told of it, or until cancelWait.
   static Napi::Value StartWait(const Napi::CallbackInfo& info) {
@@ -346,6 +355,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   EXPORT("tryLock", TryLock);
   EXPORT("waitHere", WaitHere);
   EXPORT("ownLockBars", OwnLockBars);
+  EXPORT("contend", Contend);
   EXPORT("startWait", StartWait);
   EXPORT("cancelWait", CancelWait);
   EXPORT("unlock", Unlock);

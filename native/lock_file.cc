@@ -172,9 +172,4 @@ void LockFile::Close() {
   path_ = nullptr;
 }
 
-bool LockFile::StandsInTheWayOf(const LockFile& other, Mode mode) const {
-  return held_ && mechanism_ == other.mechanism_ && identity_ == other.identity_ &&
-         (mode_ == Mode::kExclusive || mode == Mode::kExclusive);
-}
-
 }  // namespace nfl

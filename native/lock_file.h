@@ -60,8 +60,14 @@ class LockFile {
   bool held() const { return held_; }
   bool writable() const { return writable_; }
   int fd() const { return fd_; }
+  // Whether both lock the same file by the same mechanism, under whichever paths.
+  bool ContendsWith(const LockFile& other) const {
+    return mechanism_ == other.mechanism_ && identity_ == other.identity_;
+  }
   // Whether the lock that this file holds, if any, keeps `other` from locking in `mode`.
-  bool StandsInTheWayOf(const LockFile& other, Mode mode) const;
+  bool StandsInTheWayOf(const LockFile& other, Mode mode) const {
+    return held_ && ContendsWith(other) && (mode_ == Mode::kExclusive || mode == Mode::kExclusive);
+  }
 
  private:
   Outcome Lock(Mode mode, bool wait, OsError* error);

@@ -10,7 +10,8 @@ namespace {
 constexpr int kMostThreads = 64;
 constexpr int64_t kPollInterval = 5000000;
 
-// One thread. While it is parked it is on the list of the idle and `assigned` is null.
+// One thread. `assigned` is written only while it is on the list of the idle, and read after
+// `has_work` was seen.
 struct Worker {
   std::atomic<uint32_t> has_work{0};
   Wait* assigned = nullptr;
@@ -22,27 +23,21 @@ Mutex threads_mutex;  // guards these two; never taken together with another mut
 Worker* idle_workers = nullptr;
 int worker_count = 0;
 
-void RunWait(Wait* wait, Alarm* alarm) {
-  Waits* waits = wait->waits;
-  OsError error;
+// The outcome of a wait, which is Cancelled also where it does not matter any more.
+Outcome RunWait(Wait* wait, Alarm* alarm, OsError* error) {
   if (!alarm->exists() && !alarm->Create()) {
     // Nobody could ever end this wait. The caller will poll instead.
-    waits->Finish(wait, Outcome::kFailed, {Syscall::kTimer, EAGAIN});
-    return;
+    *error = {Syscall::kTimer, EAGAIN};
+    return Outcome::kFailed;
   }
   if (wait->deadline != kForever) alarm->Set(wait->deadline);
-  Outcome outcome = Outcome::kCancelled;
-  if (waits->Attach(wait, alarm)) {
-    do {
-      outcome = wait->file.LockUnlessInterrupted(wait->mode, &error);
-      if (outcome == Outcome::kBusy && MonotonicNanoseconds() >= wait->deadline) {
-        outcome = Outcome::kTimedOut;
-      }
-    } while (outcome == Outcome::kBusy &&
-             wait->state.load(std::memory_order_acquire) == Wait::kWaiting);
+  if (!wait->waits->Attach(wait, alarm)) return Outcome::kCancelled;
+  for (;;) {
+    const Outcome outcome = wait->file.LockUnlessInterrupted(wait->mode, error);
+    if (outcome != Outcome::kBusy) return outcome;
+    if (wait->state.load(std::memory_order_acquire) != Wait::kWaiting) return Outcome::kCancelled;
+    if (MonotonicNanoseconds() >= wait->deadline) return Outcome::kTimedOut;
   }
-  waits->Finish(wait, outcome, error);  // the last use of the wait
-  alarm->Disarm();
 }
 
 void WorkerBody(void* argument) {
@@ -53,10 +48,19 @@ void WorkerBody(void* argument) {
       Park(&worker->has_work, 0, kForever);
     }
     worker->has_work.store(0, std::memory_order_relaxed);
-    RunWait(worker->assigned, &worker->alarm);
-    MutexHeld held(&threads_mutex);
-    worker->next_idle = idle_workers;
-    idle_workers = worker;
+    Wait* wait = worker->assigned;
+    OsError error;
+    const Outcome outcome = RunWait(wait, &worker->alarm, &error);
+    if (outcome != Outcome::kGranted) wait->file.Close();
+    {
+      // Before anybody hears that the wait is over and starts another one, which else would start
+      // another thread too. This thread takes it up in the next turn.
+      MutexHeld held(&threads_mutex);
+      worker->next_idle = idle_workers;
+      idle_workers = worker;
+    }
+    wait->waits->Finish(wait, outcome, error);  // the last use of the wait
+    worker->alarm.Disarm();
   }
 }
 
@@ -101,7 +105,6 @@ bool Waits::Attach(Wait* wait, Alarm* alarm) {
 }
 
 void Waits::Finish(Wait* wait, Outcome outcome, const OsError& error) {
-  if (outcome != Outcome::kGranted) wait->file.Close();
   mutex_.Lock();
   if (wait->state.load(std::memory_order_relaxed) == Wait::kWaiting) {
     wait->outcome = outcome;

@@ -81,6 +81,7 @@ class Waits {
   void Release();
 
   bool Attach(Wait* wait, Alarm* alarm);
+  // The file is closed already, unless it was granted.
   void Finish(Wait* wait, Outcome outcome, const OsError& error);
 
  private:

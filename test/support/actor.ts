@@ -34,9 +34,13 @@ export class Actor {
     });
   }
 
-  static async process(options: { env?: NodeJS.ProcessEnv; execArgv?: string[] } = {}): Promise<Actor> {
+  /** `through`: a command that runs the process for us, such as `setpriv`, with its arguments. */
+  static async process(
+    options: { env?: NodeJS.ProcessEnv; execArgv?: string[]; through?: readonly string[] } = {},
+  ): Promise<Actor> {
     const env = { ...process.env, ...options.env };
-    const child = fork(FIXTURE, { serialization: 'advanced', env, execArgv: options.execArgv ?? [] });
+    const [execPath = '', ...execArgv] = [...(options.through ?? []), process.execPath, ...(options.execArgv ?? [])];
+    const child = fork(FIXTURE, { serialization: 'advanced', env, execPath, execArgv });
     return Actor.#started(new Actor(child, once(child, 'exit')));
   }
 
@@ -64,6 +68,14 @@ export class Actor {
       if (this.subject instanceof Worker) this.subject.postMessage(message);
       else this.subject.send(message);
     });
+  }
+
+  /** Runs a function there. It sees its arguments and nothing else; `require('../..')` is the package. */
+  run<T, A = undefined>(
+    body: (require: NodeJS.Require, argument: A) => T | Promise<T>,
+    argument?: A,
+  ): Promise<Awaited<T>> {
+    return this.call('evaluate', { code: `return (${body})(require, argument)`, argument });
   }
 
   /** Sends a signal to the process. */

@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { FileLock } from '../../lib/index.js';
+import { Actor } from '../support/actor.js';
+import { expectBlocked } from '../support/blocked.js';
+import { RemoteContender } from '../support/contender.js';
+import { untilWaiting } from '../support/kernel-waiters.js';
+import { expectNoGrowth } from '../support/process-state.js';
+import { Script } from '../support/script.js';
+import { tempLock } from '../support/temp-dir.js';
+
+const endings: Record<string, (worker: Actor) => Promise<unknown>> = {
+  'which ends by process.exit()': (worker) => {
+    worker.call('exit').catch(() => {}); // it never answers
+    return worker.ended;
+  },
+  'which is terminated': (worker) => worker.end(),
+};
+
+describe.each(Object.entries(endings))('a worker thread %s', (_name, end) => {
+  test.each(['flock', 'fcntl'] as const)('leaves its %s lock free, at once and for all', async (mechanism) => {
+    const path = tempLock();
+    const worker = await Actor.worker();
+    const inWorker = await RemoteContender.open(worker, path, { mechanism });
+    const elsewhere = await RemoteContender.open(await Actor.process(), path, { mechanism });
+    const lock = new FileLock(path, { mechanism });
+    await inWorker.acquire();
+    expect(lock.tryAcquire()).toBeNull();
+    expect(await elsewhere.tryAcquire()).toBeNull();
+    await end(worker);
+    const guard = lock.tryAcquire();
+    expect(guard).not.toBeNull();
+    guard?.release();
+    expect(await elsewhere.tryAcquire()).not.toBeNull();
+  });
+
+  test('lets in who waits for it', async () => {
+    const path = tempLock();
+    const worker = await Actor.worker();
+    await (await RemoteContender.open(worker, path)).acquire();
+    const waiting = new FileLock(path, { timeout: Number.POSITIVE_INFINITY }).acquire();
+    await expectBlocked(waiting);
+    await end(worker);
+    (await waiting).release();
+  });
+
+  test('while it waits never takes the lock later, and leaves no descriptor', async () => {
+    const path = tempLock();
+    const lock = new FileLock(path);
+    const guard = await lock.acquire();
+    await new FileLock(tempLock()).withLock(() => {});
+    const expectFlat = expectNoGrowth();
+    const worker = await Actor.worker();
+    const waiting = (await RemoteContender.open(worker, path)).acquire();
+    const given = expect(waiting).rejects.toThrow('the actor has ended');
+    await untilWaiting(path);
+    await end(worker);
+    await given;
+    guard.release();
+    const tried = lock.tryAcquire();
+    expect(tried).not.toBeNull();
+    tried?.release();
+    await expectFlat();
+  });
+
+  test('takes nothing from the other threads', async () => {
+    const path = tempLock();
+    const lock = new FileLock(path);
+    const worker = await Actor.worker();
+    await (await RemoteContender.open(worker, tempLock())).acquire();
+    const elsewhere = await RemoteContender.open(await Actor.process(), path);
+    const guard = await lock.acquire();
+    const waiting = lock.acquire();
+    await end(worker);
+    expect(guard.held).toBe(true);
+    expect(await elsewhere.tryAcquire()).toBeNull();
+    guard.release();
+    (await waiting).release();
+  });
+});
+
+test('where only workers load the addon, that come and go while they wait, nothing crashes and no thread is lost', async () => {
+  const WORKERS = 30;
+  const path = tempLock();
+  const holder = await RemoteContender.open(await Actor.process(), path);
+  const possession = await holder.acquire();
+  const script = await Script.start('workers-come-and-go.cjs', { path, workers: WORKERS });
+  script.goOn();
+  expect(await script.ended(), script.output).toMatchObject({ code: 0, signal: null });
+  const { before, after } = JSON.parse(script.output.slice(script.output.indexOf('{')));
+  // A thread that was lost with each worker would show; a few that have not parked yet do not matter.
+  expect(after - before).toBeLessThan(WORKERS / 3);
+  await possession.release();
+  expect(await holder.tryAcquire()).not.toBeNull();
+});

@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { onTestFinished } from 'vitest';
+
+/** How a program ended, and how long after it was told to. */
+export interface Ending {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  milliseconds: number;
+}
+
+/** A program of test/fixtures, for what an actor cannot do: end by itself. It prints `ready`, and obeys one line of input. */
+export class Script {
+  #toldAt = performance.now();
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<[number | null, NodeJS.Signals | null]>;
+  #output = '';
+
+  private constructor(name: string, argument: unknown) {
+    const file = path.join(__dirname, '../fixtures', name);
+    this.#child = spawn(process.execPath, [file, JSON.stringify(argument)], { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#child.stdin?.on('error', () => {}); // it may end before it has read all
+    this.#child.stdout?.on('data', (text) => {
+      this.#output += text;
+    });
+    this.#child.stderr?.on('data', (text) => {
+      this.#output += text;
+    });
+    this.#ended = once(this.#child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+    onTestFinished(async () => {
+      this.#child.kill('SIGKILL');
+      await this.#ended;
+    });
+  }
+
+  /** Resolves when it has printed `ready`. */
+  static async start(name: string, argument: unknown): Promise<Script> {
+    const script = new Script(name, argument);
+    await script.printed('ready');
+    return script;
+  }
+
+  /** What it has printed, errors included. */
+  get output(): string {
+    return this.#output;
+  }
+
+  async printed(text: string): Promise<void> {
+    while (!this.#output.includes(text)) {
+      if (this.#child.exitCode !== null) throw new Error(`it ended without printing ${text}: ${this.#output}`);
+      await Promise.race([once(this.#child.stdout as NodeJS.ReadableStream, 'data'), this.#ended]);
+    }
+  }
+
+  /** Says that it may go on. */
+  goOn(): void {
+    this.#toldAt = performance.now();
+    this.#child.stdin?.end('go\n');
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#toldAt = performance.now();
+    this.#child.kill(name);
+  }
+
+  async ended(): Promise<Ending> {
+    const [code, signal] = await this.#ended;
+    return { code, signal, milliseconds: performance.now() - this.#toldAt };
+  }
+}
