@@ -86,7 +86,7 @@ export class LockFile {
       const error = failure(file, this.path);
       if (error.code !== 'ENOENT' || !mayCreate) throw error;
       try {
-        mkdirSync(path.dirname(this.path), { recursive: true });
+        makeDirectory(path.dirname(this.path));
       } catch (cause) {
         throw fromFileSystemError(cause as NodeJS.ErrnoException, this.path);
       }
@@ -175,5 +175,18 @@ export class LockFile {
     this.settings.keepOpen = false;
     if (this.#kept >= 0) this.#native.close(this.#kept);
     this.#kept = -1;
+  }
+}
+
+/** Not Node's recursive mkdir, which says ENOENT where the file system is read-only. */
+function makeDirectory(directory: string, withParents = true): void {
+  try {
+    mkdirSync(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || !withParents) throw error;
+    makeDirectory(path.dirname(directory));
+    makeDirectory(directory, false); // still ENOENT: a dangling link stands in the way
   }
 }

@@ -1,22 +1,14 @@
 import { constants } from 'node:os';
+import { Deadline } from './deadline.js';
 import { publishAbandoned, publishRelease } from './diagnostics.js';
 import { LockError, LockTimeoutError } from './errors.js';
 import { findHolder, findHolderSync, holderHere } from './inspect.js';
 import { countPending, endWait, ownersWaitingFor, startWait, type WaitOwner } from './kernel-waits.js';
 import type { LockFile } from './lock-file.js';
 import { Guard, type GuardOwner } from './lock-guard.js';
-import type { LockHolder } from './lock-holder.js';
 import { BUSY, cannotWait, failure, GRANTED, loadNative, type Native, REPLACED, TIMED_OUT } from './native.js';
 import type { LockMechanism } from './options.js';
 
-/**
- * Who holds the lock is asked this long (ms) before a wait times out, since the answer can take 10 ms
- * and the timeout shall be punctual; …
- */
-const LEAD = 25;
-/** … and once it is late, no longer than this (ms). */
-const PATIENCE = 12;
-const LONGEST_TIMER = 2 ** 31 - 1;
 /** `acquireSync` wakes this often (ms), for the runtime to notice that its worker is terminated. */
 const SYNC_SLICE = 50;
 /** After this many milliseconds of back-to-back grants … */
@@ -25,26 +17,20 @@ const BURST = 3;
 const GAP = 100;
 
 class Waiter {
-  readonly deadline: number;
   /** Its open file, if it has one; while a thread waits for it, the name of that wait. */
   handle = -1;
   /** No thread can wait for this one. */
   polled = false;
-  timer: NodeJS.Timeout | undefined;
-  /** Who holds the lock, asked shortly before the deadline. */
-  holder: Promise<LockHolder | null> | undefined;
   onAbort: (() => void) | undefined;
 
   constructor(
     readonly file: LockFile,
     readonly exclusive: boolean,
-    readonly timeout: number,
+    readonly deadline: Deadline,
     readonly signal: AbortSignal | undefined,
     readonly resolve: (guard: Guard) => void,
     readonly reject: (reason: unknown) => void,
-  ) {
-    this.deadline = performance.now() + timeout;
-  }
+  ) {}
 }
 
 /**
@@ -105,8 +91,9 @@ export class PathLock implements GuardOwner, WaitOwner {
       if (handle >= 0) return Promise.resolve(this.#grant(handle, file, exclusive));
       handle = ~handle;
     }
+    const deadline = new Deadline(timeout, () => findHolder(this.path, this.mechanism));
     return new Promise((resolve, reject) => {
-      this.#enqueue(new Waiter(file, exclusive, timeout, signal, resolve, reject), handle);
+      this.#enqueue(new Waiter(file, exclusive, deadline, signal, resolve, reject), handle);
     });
   }
 
@@ -219,7 +206,7 @@ export class PathLock implements GuardOwner, WaitOwner {
 
   /** `handle`: the file with which the waiter has already tried in vain, or -1. */
   #enqueue(waiter: Waiter, handle: number): void {
-    if (waiter.timeout === 0) {
+    if (waiter.deadline.timeout === 0) {
       waiter.file.putAway(handle);
       this.#timeOut(waiter);
       return;
@@ -231,7 +218,7 @@ export class PathLock implements GuardOwner, WaitOwner {
       waiter.onAbort = () => this.#onAbort(waiter);
       waiter.signal.addEventListener('abort', waiter.onAbort, { once: true });
     }
-    this.#setTimer(waiter);
+    waiter.deadline.start(() => this.#onTimeOver(waiter));
     // With a file in hand it is the head, and has just tried: no need to try again.
     if (handle >= 0 && !this.#bars(waiter.exclusive)) this.#waitInKernel(waiter, handle);
   }
@@ -260,7 +247,7 @@ export class PathLock implements GuardOwner, WaitOwner {
   #waitInKernel(head: Waiter, handle: number): void {
     this.#inKernel = head;
     head.handle = handle;
-    startWait(this, handle, head.exclusive, head.deadline - performance.now(), !head.polled);
+    startWait(this, handle, head.exclusive, head.deadline.left, !head.polled);
   }
 
   /** The head is in the kernel no more. True: it had been granted meanwhile. */
@@ -329,20 +316,7 @@ export class PathLock implements GuardOwner, WaitOwner {
     this.#pump();
   }
 
-  #setTimer(waiter: Waiter): void {
-    if (waiter.deadline === Number.POSITIVE_INFINITY) return;
-    const left = waiter.deadline - performance.now();
-    const next = left > LEAD ? left - LEAD : left;
-    waiter.timer = setTimeout(() => this.#onTimer(waiter), Math.min(Math.ceil(next), LONGEST_TIMER));
-  }
-
-  #onTimer(waiter: Waiter): void {
-    const left = waiter.deadline - performance.now();
-    if (left > 0) {
-      if (left <= LEAD) waiter.holder ??= findHolder(this.path, this.mechanism);
-      this.#setTimer(waiter);
-      return;
-    }
+  #onTimeOver(waiter: Waiter): void {
     if (waiter === this.#inKernel && this.#endKernelWait()) {
       this.#settle(waiter);
       waiter.resolve(this.#grant(waiter.handle, waiter.file, waiter.exclusive));
@@ -357,25 +331,15 @@ export class PathLock implements GuardOwner, WaitOwner {
     // Pending until it is rejected: the process must not end before.
     countPending(1, this.path);
     this.#settle(waiter);
-    void this.#findHolder(waiter).then((holder) => {
+    const holder = this.#bars(waiter.exclusive) ? Promise.resolve(holderHere(this.path)) : waiter.deadline.holder();
+    void holder.then((who) => {
       countPending(-1, this.path);
-      waiter.reject(new LockTimeoutError(this.path, waiter.exclusive, waiter.timeout, holder));
+      waiter.reject(new LockTimeoutError(this.path, waiter.exclusive, waiter.deadline.timeout, who));
     });
-  }
-
-  async #findHolder(waiter: Waiter): Promise<LockHolder | null> {
-    if (this.#bars(waiter.exclusive)) return holderHere(this.path);
-    let timer: NodeJS.Timeout | undefined;
-    const tooLate = new Promise<null>((resolve) => {
-      timer = setTimeout(resolve, PATIENCE, null);
-    });
-    const holder = await Promise.race([waiter.holder ?? findHolder(this.path, this.mechanism), tooLate]);
-    clearTimeout(timer);
-    return holder;
   }
 
   #settle(waiter: Waiter): void {
-    clearTimeout(waiter.timer);
+    waiter.deadline.stop();
     if (waiter.onAbort !== undefined) waiter.signal?.removeEventListener('abort', waiter.onAbort);
     if (this.#waiters.delete(waiter)) countPending(-1, this.path);
   }

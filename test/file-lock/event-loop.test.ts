@@ -1,0 +1,168 @@
+import { chmodSync, existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { FileLock, type LockGuard } from '../../lib/index.js';
+import { Actor } from '../support/actor.js';
+import { kernelWaiters, untilWaiting } from '../support/kernel-waiters.js';
+import { tempDir, tempLock } from '../support/temp-dir.js';
+
+const MOST_THREADS = 64;
+
+function tempLocks(count: number): string[] {
+  const directory = tempDir();
+  chmodSync(directory, 0o777); // for actors that are another user
+  return Array.from({ length: count }, (_, index) => path.join(directory, `${index}.lock`));
+}
+
+/** Holds them here; the result frees them. */
+function holdAll(paths: readonly string[]): () => void {
+  const guards: LockGuard[] = paths.map((each) => new FileLock(each, { fileMode: 0o666 }).acquireSync());
+  const releaseAll = () => {
+    for (const guard of guards) guard.release();
+  };
+  onTestFinished(releaseAll);
+  return releaseAll;
+}
+
+/** Starts a wait for each of the paths in an actor. `waitsEnd` tells then how many were granted. */
+async function startWaits(actor: Actor, paths: readonly string[]): Promise<void> {
+  await actor.run((require, paths) => {
+    const { FileLock } = require('../..') as typeof import('../../lib/index.js');
+    const waits = paths.map((each) => new FileLock(each).acquire({ timeout: Number.POSITIVE_INFINITY }));
+    Object.assign(globalThis, { waits });
+  }, paths);
+}
+
+const waitsEnd = (actor: Actor) =>
+  actor.run(async () => {
+    const guards = await Promise.all((globalThis as unknown as { waits: Promise<LockGuard>[] }).waits);
+    return guards.filter((guard) => guard.held).length;
+  });
+
+const threadsOf = (actor: Actor) => readdirSync(`/proc/${actor.pid}/task`).length;
+
+test("waits leave libuv's pool to others, even one with a single thread", async () => {
+  const paths = tempLocks(64);
+  const releaseAll = holdAll(paths);
+  const actor = await Actor.process({ env: { UV_THREADPOOL_SIZE: '1' } });
+  await startWaits(actor, paths);
+  await untilWaiting(paths.at(-1) ?? '');
+  const done = await actor.run(async (require) => {
+    const { promisify } = require('node:util') as typeof import('node:util');
+    const fs = require('node:fs') as typeof import('node:fs');
+    const dns = require('node:dns') as typeof import('node:dns');
+    const crypto = require('node:crypto') as typeof import('node:crypto');
+    const { address } = await promisify(dns.lookup)('localhost');
+    return {
+      isDirectory: (await fs.promises.stat('/')).isDirectory(),
+      address,
+      key: (await promisify(crypto.pbkdf2)('secret', 'salt', 10, 16, 'sha256')).length,
+    };
+  });
+  expect(done).toEqual({ isDirectory: true, address: expect.stringMatching(/^(127\.|::1)/), key: 16 });
+  releaseAll();
+  expect(await waitsEnd(actor)).toBe(64);
+});
+
+test('the threads that wait are bounded, and who finds none is granted all the same', async () => {
+  const paths = tempLocks(300);
+  const releaseAll = holdAll(paths);
+  const actor = await Actor.process();
+  // libuv's pool starts at its first use; not to be mistaken for threads of ours.
+  await actor.run(async (require) => (await require('node:fs').promises.stat('/')).isDirectory());
+  const before = threadsOf(actor);
+  await startWaits(actor, paths);
+  await untilWaiting(paths[0] ?? '');
+  expect(threadsOf(actor)).toBeGreaterThan(before);
+  expect(threadsOf(actor)).toBeLessThanOrEqual(before + MOST_THREADS);
+  releaseAll();
+  expect(await waitsEnd(actor)).toBe(300);
+  expect(threadsOf(actor)).toBeLessThanOrEqual(before + MOST_THREADS);
+});
+
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) console.warn('Skipped: waits without threads. Only root can become a user that may start none.');
+
+test.skipIf(!isRoot)('where no thread can be started a wait is granted all the same', async () => {
+  const paths = tempLocks(3);
+  const releaseAll = holdAll(paths);
+  const STRANGER = 54322; // who has no other processes
+  const asStranger = ['setpriv', `--reuid=${STRANGER}`, `--regid=${STRANGER}`, '--clear-groups'];
+  /** With libuv's pool under way: libuv aborts when it cannot start that. */
+  async function settled(through: string[]): Promise<Actor> {
+    const actor = await Actor.process({ through });
+    await actor.run(async (require) => (await require('node:fs').promises.stat('/')).isDirectory());
+    return actor;
+  }
+  const unlimited = await settled(asStranger);
+  const enough = threadsOf(unlimited);
+  await unlimited.end();
+  const actor = await settled(['prlimit', `--nproc=${enough}`, ...asStranger]);
+  const before = threadsOf(actor);
+  expect(before).toBe(enough);
+  await startWaits(actor, paths);
+  const timedOut = await actor.run(async (require, lockPath) => {
+    const { FileLock } = require('../..') as typeof import('../../lib/index.js');
+    return new FileLock(lockPath).acquire({ timeout: 50 }).catch(({ code }) => code as string);
+  }, paths[0] ?? '');
+  expect(timedOut).toBe('ERR_LOCK_TIMEOUT');
+  expect(threadsOf(actor)).toBe(before);
+  releaseAll();
+  expect(await waitsEnd(actor)).toBe(3);
+});
+
+test('the event loop turns while a wait is pending', async () => {
+  const path = tempLock();
+  const holder = await Actor.process();
+  await holder.call('open', { lock: 'a', path });
+  await holder.call('acquire', { lock: 'a', guard: 'g' });
+  const wait = new FileLock(path).acquire();
+  await untilWaiting(path);
+  for (let turn = 0; turn < 1000; turn++) await new Promise(setImmediate);
+  expect(kernelWaiters(path)).toBe(1); // it was waiting all the time
+  await holder.call('release', { guard: 'g' });
+  (await wait).release();
+});
+
+test('to load the package and to make a lock does nothing to the process', async () => {
+  const actor = await Actor.process();
+  const lockPath = tempLock();
+  const { before, after } = await actor.run(async (require, lockPath) => {
+    const fs = require('node:fs') as typeof import('node:fs');
+    const look = () => ({
+      listeners: process.eventNames().map((name) => `${String(name)}: ${process.listenerCount(name)}`),
+      resources: process.getActiveResourcesInfo(),
+      threads: fs.readdirSync('/proc/self/task').length,
+      addon: fs.readFileSync('/proc/self/maps', 'utf8').includes('native_file_lock.node'),
+    });
+    // The actor has loaded the package by itself; here it is loaded as if anew.
+    for (const key of Object.keys(require.cache)) if (!key.endsWith('actor.cjs')) delete require.cache[key];
+    const before = look();
+    const { FileLock } = require('../..') as typeof import('../../lib/index.js');
+    new FileLock(lockPath, { keepOpen: true });
+    return { before, after: look() };
+  }, lockPath);
+  expect(after).toEqual(before);
+  expect(after.addon).toBe(false);
+  expect(existsSync(lockPath)).toBe(false);
+});
+
+test('a lock that is free is taken without a thread and without a listener', async () => {
+  const actor = await Actor.process();
+  const { before, after, addon } = await actor.run(async (require, lockPath) => {
+    const fs = require('node:fs') as typeof import('node:fs');
+    const { FileLock } = require('../..') as typeof import('../../lib/index.js');
+    const look = () => ({
+      listeners: process.eventNames().map((name) => `${String(name)}: ${process.listenerCount(name)}`),
+      threads: fs.readdirSync('/proc/self/task').length,
+    });
+    const before = look();
+    const lock = new FileLock(lockPath);
+    for (let round = 0; round < 100; round++) (await lock.acquire()).release();
+    lock.acquireSync().release();
+    const addon = fs.readFileSync('/proc/self/maps', 'utf8').includes('native_file_lock.node');
+    return { before, after: look(), addon };
+  }, tempLock());
+  expect(after).toEqual(before);
+  expect(addon).toBe(true); // else the test above would see none whatever was loaded
+});

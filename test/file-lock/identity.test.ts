@@ -1,0 +1,184 @@
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { FileLock } from '../../lib/index.js';
+import { Actor } from '../support/actor.js';
+import { findOverlap, type Interval } from '../support/intervals.js';
+import { untilWaiting } from '../support/kernel-waiters.js';
+import { tempDir, tempLock } from '../support/temp-dir.js';
+
+const CHANGES = {
+  removed: (file: string) => rmSync(file),
+  replaced: (file: string) => {
+    writeFileSync(`${file}.new`, '');
+    renameSync(`${file}.new`, file);
+  },
+};
+type Change = keyof typeof CHANGES;
+
+const MECHANISMS = ['flock', 'fcntl'] as const;
+
+/** Every change of a lock file beneath every way of waiting for it. */
+const WAITS = (Object.keys(CHANGES) as Change[]).flatMap((change) =>
+  MECHANISMS.flatMap((mechanism) => (['acquire', 'acquireSync'] as const).map((way) => ({ change, mechanism, way }))),
+);
+
+/** An actor that waits in the kernel for the lock that `holder` holds. */
+async function waiterFor(
+  file: string,
+  way: string,
+  options = {},
+): Promise<{ actor: Actor; granted: Promise<unknown> }> {
+  const actor = await Actor.process();
+  await actor.call('open', { lock: 'a', path: file, options });
+  const granted = actor.call(way, { lock: 'a', guard: 'g', options: { timeout: 60_000 } });
+  granted.catch(() => {}); // looked at later
+  await untilWaiting(file);
+  return { actor, granted };
+}
+
+describe('a lock file that nobody holds', () => {
+  test.each(
+    (['removed', 'replaced'] as const).flatMap((change) => [false, true].map((keepOpen) => ({ change, keepOpen }))),
+  )('is locked anew when it was $change (keepOpen: $keepOpen)', async ({ change, keepOpen }) => {
+    const file = tempLock();
+    const lock = new FileLock(file, { keepOpen });
+    lock.acquireSync().release();
+    for (const acquire of [() => lock.tryAcquire(), () => lock.acquireSync(), () => lock.acquire()]) {
+      CHANGES[change](file);
+      const guard = await acquire();
+      expect(existsSync(file)).toBe(true);
+      expect(new FileLock(file).tryAcquire()).toBeNull();
+      guard?.release();
+    }
+    lock.close();
+  });
+});
+
+describe('a waiter', () => {
+  test.each(WAITS)('ends up on the new file when its holder $change the old one: $way, $mechanism', async (each) => {
+    const file = tempLock();
+    const lock = new FileLock(file, { mechanism: each.mechanism });
+    const guard = lock.acquireSync();
+    // Open here, so that its number is not given to the new file.
+    const old = openSync(file, 'r');
+    onTestFinished(() => closeSync(old));
+    const { actor, granted } = await waiterFor(file, each.way, { mechanism: each.mechanism });
+    CHANGES[each.change](file);
+    guard.release();
+    await granted;
+    expect(statSync(file).ino).not.toBe(fstatSync(old).ino);
+    expect(lock.tryAcquire()).toBeNull();
+    await actor.call('release', { guard: 'g' });
+    const next = lock.tryAcquire();
+    expect(next?.held).toBe(true);
+    next?.release();
+  });
+
+  test.each(WAITS)('waits on for the new file when somebody holds that: $change, $way, $mechanism', async (each) => {
+    const file = tempLock();
+    const lock = new FileLock(file, { mechanism: each.mechanism });
+    const guard = lock.acquireSync();
+    const { actor, granted } = await waiterFor(file, each.way, { mechanism: each.mechanism });
+    CHANGES[each.change](file);
+    const third = lock.tryAcquire(); // the first to come to the new file
+    expect(third?.held).toBe(true);
+    guard.release();
+    await untilWaiting(file); // the waiter has come over
+    expect(lock.tryAcquire()).toBeNull();
+    const releasedAt = process.hrtime.bigint();
+    third?.release();
+    expect(await granted).toBeGreaterThan(releasedAt);
+    expect(lock.tryAcquire()).toBeNull();
+    await actor.call('release', { guard: 'g' });
+  });
+
+  test.each(['acquire', 'acquireSync'])('never brings a deleted directory back (%s)', async (way) => {
+    const directory = path.join(tempDir(), 'job');
+    const file = path.join(directory, 'l');
+    const guard = new FileLock(file).acquireSync();
+    const { granted } = await waiterFor(file, way);
+    rmSync(directory, { recursive: true });
+    guard.release();
+    await expect(granted).rejects.toMatchObject({ name: 'LockError', code: 'ENOENT', syscall: 'open', path: file });
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  test('that queues behind a guard of its own process never brings a deleted directory back', async () => {
+    const directory = path.join(tempDir(), 'job');
+    const lock = new FileLock(path.join(directory, 'l'));
+    const guard = await lock.acquire();
+    const waits = [lock.acquire(), lock.acquire({ mode: 'shared' }), lock.acquire()];
+    rmSync(directory, { recursive: true });
+    guard.release();
+    for (const outcome of await Promise.allSettled(waits)) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ENOENT' } });
+    }
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  test.each([
+    { what: 'a directory', code: 'EISDIR', make: (file: string) => void mkdirSync(file) },
+    { what: 'a symlink', code: 'ELOOP', make: (file: string) => symlinkSync('elsewhere', file) },
+  ])('is told when the lock file became $what', async ({ code, make }) => {
+    const file = tempLock();
+    const guard = new FileLock(file).acquireSync();
+    const { granted } = await waiterFor(file, 'acquire');
+    rmSync(file);
+    make(file);
+    guard.release();
+    await expect(granted).rejects.toMatchObject({ name: 'LockError', code, path: file });
+    expect(existsSync(path.join(path.dirname(file), 'elsewhere'))).toBe(false);
+  });
+});
+
+test.each(MECHANISMS)(
+  'holders that remove or replace the file they hold exclude each other (%s)',
+  async (mechanism) => {
+    const file = tempLock();
+    const rounds = 150;
+    const actors = await Promise.all(Array.from({ length: 4 }, () => Actor.process()));
+    const intervals = await Promise.all(
+      actors.map((actor, index) =>
+        actor.run(
+          async (require, { file, mechanism, index, rounds }) => {
+            const { FileLock } = require('../..') as typeof import('../../lib/index.js');
+            const fs = require('node:fs') as typeof import('node:fs');
+            const lock = new FileLock(file, { mechanism, keepOpen: index === 3, timeout: 60_000 });
+            const intervals: Interval[] = [];
+            for (let round = 0; round < rounds; round++) {
+              const guard = index % 2 === 0 ? await lock.acquire() : lock.acquireSync();
+              const from = process.hrtime.bigint();
+              while (process.hrtime.bigint() < from + 100_000n);
+              // Removing the file gives the lock up: whoever comes next makes a new one.
+              intervals.push([from, process.hrtime.bigint()]);
+              if (round % 3 === 0) {
+                fs.unlinkSync(file);
+              } else if (round % 3 === 1) {
+                const other = `${file}.${index}`;
+                fs.closeSync(fs.openSync(other, 'w'));
+                fs.renameSync(other, file);
+              }
+              guard.release();
+            }
+            return intervals;
+          },
+          { file, mechanism, index, rounds },
+        ),
+      ),
+    );
+    expect(intervals.map((each) => each.length)).toEqual(actors.map(() => rounds));
+    expect(findOverlap(intervals.flat())).toBeUndefined();
+  },
+);

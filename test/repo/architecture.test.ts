@@ -1,0 +1,115 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import ts from 'typescript';
+import { expect, test } from 'vitest';
+
+const ROOT = path.join(__dirname, '../..');
+const LONGEST = 400;
+
+/** The source files of a folder with their text, by their paths from the root. */
+function sources(folder: string): Map<string, string> {
+  const names = readdirSync(path.join(ROOT, folder)).map((name) => path.join(folder, name));
+  return new Map(names.map((name) => [name, readFileSync(path.join(ROOT, name), 'utf8')]));
+}
+
+const lib = sources('lib');
+const native = sources('native');
+const withoutComments = (text: string) => text.replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '');
+
+function filesThat(files: ReadonlyMap<string, string>, contain: RegExp): string[] {
+  return [...files].filter(([, text]) => contain.test(withoutComments(text))).map(([name]) => name);
+}
+
+/** The kinds of all nodes of a TypeScript file. */
+function kindsIn(name: string, text: string): Set<ts.SyntaxKind> {
+  const kinds = new Set<ts.SyntaxKind>();
+  const visit = (node: ts.Node): void => {
+    kinds.add(node.kind);
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(name, text, ts.ScriptTarget.ESNext));
+  return kinds;
+}
+
+function filesWith(...kinds: ts.SyntaxKind[]): string[] {
+  return [...lib].filter(([name, text]) => kinds.some((kind) => kindsIn(name, text).has(kind))).map(([name]) => name);
+}
+
+/** What each file of lib/ imports of lib/, types included. */
+const imports = new Map(
+  [...lib].map(([name, text]) => [
+    name,
+    ts
+      .preProcessFile(text)
+      .importedFiles.filter(({ fileName }) => fileName.startsWith('.'))
+      .map(({ fileName }) => path.join(path.dirname(name), fileName.replace(/\.js$/, '.ts'))),
+  ]),
+);
+
+/** A way from a file back to itself along the imports. */
+function findCycle(): string[] | undefined {
+  const done = new Set<string>();
+  function search(name: string, way: readonly string[]): string[] | undefined {
+    const here = [...way, name];
+    if (way.includes(name)) return here.slice(way.indexOf(name));
+    if (done.has(name)) return undefined;
+    for (const next of imports.get(name) ?? []) {
+      const cycle = search(next, here);
+      if (cycle) return cycle;
+    }
+    done.add(name);
+    return undefined;
+  }
+  for (const name of imports.keys()) {
+    const cycle = search(name, []);
+    if (cycle) return cycle;
+  }
+  return undefined;
+}
+
+test('the imports of lib/ name files of lib/', () => {
+  const all = [...imports.values()].flat();
+  expect(all.length).toBeGreaterThan(0);
+  expect(all.filter((name) => !lib.has(name))).toEqual([]);
+});
+
+test('the imports of lib/ have no cycles, not even of types', () => {
+  expect(findCycle()).toBeUndefined();
+});
+
+test('one file speaks Node-API', () => {
+  expect(filesThat(native, /#include\s*[<"](napi|node_api|js_native_api)/)).toEqual(['native/addon.cc']);
+});
+
+test('one file knows libuv', () => {
+  expect(filesThat(native, /#include\s*[<"]uv/)).toEqual(['native/thread.cc']);
+});
+
+test('one file loads the addon', () => {
+  expect(filesThat(lib, /node-gyp-build/)).toEqual(['lib/native.ts']);
+});
+
+test('only the files of the operating systems make raw system calls', () => {
+  const callers = filesThat(native, /\bsyscall\s*\(/);
+  expect(callers).not.toEqual([]);
+  expect(callers.filter((name) => !/^native\/os_\w+\.cc$/.test(name))).toEqual([]);
+});
+
+test('the native code includes system headers of one system only in the files of that system', () => {
+  const users = filesThat(native, /#include\s*<(linux|mach|libkern)\/|\b__linux__\b|\b__APPLE__\b/);
+  expect(users.filter((name) => !/^native\/os_\w+\.cc$/.test(name))).toEqual([]);
+});
+
+test('nothing in lib/ is of the type any', () => {
+  expect(filesWith(ts.SyntaxKind.AnyKeyword)).toEqual([]);
+});
+
+test('nothing in lib/ is a default export', () => {
+  expect(filesWith(ts.SyntaxKind.ExportAssignment, ts.SyntaxKind.DefaultKeyword)).toEqual([]);
+  expect(filesThat(lib, /\bas default\b/)).toEqual([]);
+});
+
+test('no file is too long to be read', () => {
+  const lengths = [...lib, ...native].map(([name, text]) => ({ name, lines: text.split('\n').length - 1 }));
+  expect(lengths.filter(({ lines }) => lines > LONGEST)).toEqual([]);
+});

@@ -1,0 +1,179 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import type { FileLockOptions } from '../../lib/index.js';
+import { findOverlap, type Interval } from '../support/intervals.js';
+import { tempDir } from '../support/temp-dir.js';
+
+const FIXTURE = path.join(__dirname, '../fixtures/contender.cjs');
+/** How long each test torments at least; NATIVE_FILE_LOCK_STRESS_SECONDS makes it longer. */
+const SECONDS = Number(process.env.NATIVE_FILE_LOCK_STRESS_SECONDS ?? 3);
+/** And how often the lock must have gone from one process to another, altogether 10,000 times and more. */
+const HAND_OFFS = 3_500;
+const TORMENT_MS = 20;
+
+const KINDS: { sync: boolean; options: FileLockOptions }[] = [
+  { sync: false, options: {} },
+  { sync: true, options: {} },
+  { sync: false, options: { keepOpen: true } },
+  { sync: true, options: { keepOpen: true } },
+];
+
+/** One possession of the lock. The value that it gave the counter; undefined when it was killed inside. */
+interface Possession {
+  contender: Contender;
+  interval: Interval;
+  value: bigint | undefined;
+}
+
+class Contender {
+  readonly #child: ChildProcess;
+  readonly ended: Promise<unknown>;
+  #killedAt: bigint | undefined;
+
+  constructor(
+    readonly slot: number,
+    private readonly log: string,
+    argument: object,
+  ) {
+    writeFileSync(log, '');
+    this.#child = fork(FIXTURE, [JSON.stringify({ ...argument, log })], { execArgv: [], stdio: 'inherit' });
+    this.ended = once(this.#child, 'exit');
+  }
+
+  get hasEntered(): boolean {
+    return statSync(this.log).size > 0;
+  }
+
+  get isInside(): boolean {
+    return /\+ \d+\n$/.test(readFileSync(this.log, 'latin1').slice(-64));
+  }
+
+  /** Ended though nobody killed it: it failed. */
+  get hasFailed(): boolean {
+    return this.#child.exitCode !== null;
+  }
+
+  stop(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  kill(): void {
+    this.#killedAt = process.hrtime.bigint(); // before it: up to here it held what it held
+    this.#child.kill('SIGKILL');
+  }
+
+  possessions(): Possession[] {
+    const entries = readFileSync(this.log, 'latin1').matchAll(/^\+ (\d+)\n(?:- (\d+) (\d+)\n)?/gm);
+    return Array.from(entries, ([, entered = '', left, value]) => {
+      const from = BigInt(entered);
+      const to = left === undefined ? (this.#killedAt ?? from) : BigInt(left);
+      // It may have come in between the look at the clock and its death.
+      return {
+        contender: this,
+        interval: [from, to < from ? from : to],
+        value: value === undefined ? value : BigInt(value),
+      };
+    });
+  }
+}
+
+function history(contenders: readonly Contender[]): Possession[] {
+  return contenders.flatMap((each) => each.possessions()).sort((a, b) => (a.interval[0] < b.interval[0] ? -1 : 1));
+}
+
+const countHandOffs = (possessions: readonly Possession[]): number =>
+  possessions.filter(({ contender }, index) => index > 0 && contender !== possessions[index - 1]?.contender).length;
+
+/** Later possessions must have seen what earlier ones wrote: else an update was lost. */
+function findLostUpdate(possessions: readonly Possession[]): [Possession, Possession] | undefined {
+  let last: Possession | undefined;
+  for (const each of possessions) {
+    if (each.value === undefined) continue;
+    if (last?.value !== undefined && each.value <= last.value) return [last, each];
+    last = each;
+  }
+  return undefined;
+}
+
+const VARIANTS: { name: string; options: FileLockOptions; removes: boolean }[] = [
+  { name: 'flock', options: { mechanism: 'flock' }, removes: false },
+  { name: 'fcntl', options: { mechanism: 'fcntl' }, removes: false },
+  { name: 'flock, and holders remove the file', options: { mechanism: 'flock' }, removes: true },
+];
+
+test.each(VARIANTS)(
+  'no two processes are ever inside at once, whoever is killed or stopped: $name',
+  async ({ name, options, removes }) => {
+    const directory = tempDir();
+    const counter = path.join(directory, 'counter');
+    writeFileSync(counter, new BigUint64Array(1));
+    const all: Contender[] = [];
+    const alive: Contender[] = [];
+    onTestFinished(async () => {
+      for (const each of alive) each.kill();
+      await Promise.all(all.map((each) => each.ended));
+    });
+    function start(slot: number): void {
+      const kind = KINDS[slot];
+      const contender = new Contender(slot, path.join(directory, `${all.length}.log`), {
+        path: path.join(directory, 'l'),
+        counter,
+        removes,
+        sync: kind?.sync,
+        options: { ...kind?.options, ...options },
+      });
+      all.push(contender);
+      alive[slot] = contender;
+    }
+
+    const counts = { kills: 0, killsInside: 0, stops: 0 };
+    /** Stops one, and kills it when it is found inside. */
+    async function torment(): Promise<void> {
+      const victim = alive[Math.floor(Math.random() * alive.length)];
+      if (!victim?.hasEntered) return;
+      victim.stop();
+      counts.stops++;
+      await delay(Math.random() * 5);
+      const inside = victim.isInside;
+      if (!inside && Math.random() < 0.9) {
+        victim.goOn();
+        return;
+      }
+      victim.kill();
+      counts.kills++;
+      if (inside) counts.killsInside++;
+      await victim.ended;
+      start(victim.slot);
+    }
+
+    for (const slot of KINDS.keys()) start(slot);
+    const end = performance.now() + SECONDS * 1000;
+    while (performance.now() < end || counts.killsInside < 5 || countHandOffs(history(all)) < HAND_OFFS) {
+      for (let round = 0; round < 10; round++) {
+        await delay(Math.random() * TORMENT_MS);
+        await torment();
+      }
+      expect(alive.filter((each) => each.hasFailed)).toEqual([]);
+    }
+    for (const each of alive) each.kill();
+    await Promise.all(all.map((each) => each.ended));
+
+    const possessions = history(all);
+    const handOffs = countHandOffs(possessions);
+    console.log(`${name}: ${possessions.length} grants, ${handOffs} hand-offs, ${JSON.stringify(counts)}`);
+    expect(findOverlap(possessions.map(({ interval }) => interval))).toBeUndefined();
+    expect(findLostUpdate(possessions)).toBeUndefined();
+    for (const slot of KINDS.keys()) {
+      expect(possessions.filter(({ contender }) => contender.slot === slot).length).toBeGreaterThan(0);
+    }
+  },
+  SECONDS * 1000 + 120_000,
+);
