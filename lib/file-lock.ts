@@ -1,7 +1,7 @@
 import { type AcquireTrace, acquisitionsAreTraced, traceAcquire, traceAcquireSync } from './diagnostics.js';
 import { inspect, type LockReport } from './inspect.js';
 import { LockFile, type LockFileSettings } from './lock-file.js';
-import type { LockGuard } from './lock-guard.js';
+import { Guard, type GuardSource, type LockGuard } from './lock-guard.js';
 import {
   type AcquireOptions,
   type AcquireSyncOptions,
@@ -25,6 +25,8 @@ import { type PathLock, pathLockOf } from './path-lock.js';
 
 const NO_OPTIONS = {};
 
+const plainGuard: GuardSource['newGuard'] = (...args) => new Guard(...args);
+
 /** Closes the descriptors that collected locks had kept: they are not locked, nobody misses them. */
 const collected = new FinalizationRegistry<LockFile>((file) => file.keepNone());
 
@@ -42,16 +44,21 @@ export class FileLock implements Disposable {
   readonly #timeout: number;
   readonly #mechanism: LockMechanism;
   readonly #settings: LockFileSettings;
+  readonly #newGuard: GuardSource['newGuard'];
   // Made at first use, since both need the addon.
-  #file: LockFile | undefined;
+  #source: GuardSource | undefined;
   #lock: PathLock | undefined;
 
   /**
    * Touches nothing: the file is opened, and made if need be, by the first acquisition.
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`
    */
-  constructor(path: string | URL, options: FileLockOptions = NO_OPTIONS) {
+  constructor(path: string | URL, options?: FileLockOptions);
+  /** @internal For a manager, which makes guards of its own. */
+  constructor(path: string | URL, options: FileLockOptions, newGuard: GuardSource['newGuard']);
+  constructor(path: string | URL, options: FileLockOptions = NO_OPTIONS, newGuard = plainGuard) {
     checkObject(options);
+    this.#newGuard = newGuard;
     this.path = checkPath(path, 'path');
     this.#mode = checkMode(options.mode, 'exclusive');
     this.#timeout = checkMilliseconds(options.timeout, 'timeout', DEFAULT_TIMEOUT);
@@ -110,7 +117,7 @@ export class FileLock implements Disposable {
     if (options.signal !== undefined) throw noMeaning('signal', 'tryAcquire');
     if (options.timeout !== undefined) throw noMeaning('timeout', 'tryAcquire');
     const mode = checkMode(options.mode, this.#mode);
-    return this.#pathLock().tryAcquire(this.#lockFile(), mode === 'exclusive');
+    return this.#pathLock().tryAcquire(this.#guardSource(), mode === 'exclusive');
   }
 
   /** Runs `fn` while holding the lock, and releases it in every case. Rejects as {@link acquire}, or with what `fn` throws. */
@@ -135,7 +142,7 @@ export class FileLock implements Disposable {
   /** Closes the descriptor that `keepOpen` kept, and keeps none from now on. A held guard stays held. */
   close(): void {
     this.#settings.keepOpen = false;
-    this.#file?.keepNone();
+    this.#source?.file.keepNone();
     collected.unregister(this);
   }
 
@@ -144,23 +151,24 @@ export class FileLock implements Disposable {
   }
 
   #acquire(mode: LockMode, timeout: number, signal: AbortSignal | undefined): Promise<LockGuard> {
-    return this.#pathLock().acquire(this.#lockFile(), mode === 'exclusive', timeout, signal);
+    return this.#pathLock().acquire(this.#guardSource(), mode === 'exclusive', timeout, signal);
   }
 
   #acquireSync(mode: LockMode, timeout: number): LockGuard {
-    return this.#pathLock().acquireSync(this.#lockFile(), mode === 'exclusive', timeout);
+    return this.#pathLock().acquireSync(this.#guardSource(), mode === 'exclusive', timeout);
   }
 
   #trace(mode: LockMode, timeout: number): AcquireTrace {
     return { path: this.path, mode, mechanism: this.#mechanism, timeout };
   }
 
-  #lockFile(): LockFile {
-    if (this.#file === undefined) {
-      this.#file = new LockFile(this.path, this.#mechanism, this.#settings);
-      if (this.#settings.keepOpen) collected.register(this, this.#file, this);
+  #guardSource(): GuardSource {
+    if (this.#source === undefined) {
+      const file = new LockFile(this.path, this.#mechanism, this.#settings);
+      if (this.#settings.keepOpen) collected.register(this, file, this);
+      this.#source = { file, newGuard: this.#newGuard };
     }
-    return this.#file;
+    return this.#source;
   }
 
   #pathLock(): PathLock {

@@ -101,9 +101,11 @@ export function inspect(path: string, mechanism: LockMechanism): LockReport {
     const before = readRecord(path);
     const report = inspectOnce(path, mechanism, before);
     const after = readRecord(path);
-    // What was read at two times may not fit together: released, or granted, in between.
+    // What was read at two times may not fit together: released, or granted, in between. A record that
+    // said `held` all the while, beside a lock that was free meanwhile, was abandoned indeed.
     const steady = before?.held === after?.held && before?.fencingToken === after?.fencingToken;
-    if (steady || attempts === 1) return report;
+    if (steady || !report.abandoned) return report;
+    if (attempts === 1) return { ...report, holder: null, abandoned: false }; // in lively use
   }
 }
 

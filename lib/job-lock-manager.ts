@@ -3,8 +3,7 @@ import { LockError, LockTimeoutError } from './errors.js';
 import { FileLock } from './file-lock.js';
 import type { LockReport } from './inspect.js';
 import { checkJobId, INDEX_LOCK, jobLockPath } from './job-path.js';
-import type { LockGuard } from './lock-guard.js';
-import type { LockHolder } from './lock-holder.js';
+import { Guard, type GuardSource, type LockGuard } from './lock-guard.js';
 import {
   type AcquireOptions,
   type AcquireSyncOptions,
@@ -19,7 +18,6 @@ import {
   DEFAULT_TIMEOUT,
   type FileLockOptions,
   type LockMechanism,
-  type LockMode,
   type TryAcquireOptions,
 } from './options.js';
 import { removeStaleLocks, type StaleLock } from './stale-locks.js';
@@ -52,61 +50,56 @@ export interface JobLockGuard extends LockGuard {
 const DEFAULT_MAX_AGE = 3_600_000;
 const NO_OPTIONS = {};
 
-/** A guard that its manager knows of until it is released. */
-class ManagedGuard implements LockGuard {
-  readonly #guard: LockGuard;
-  readonly #forget: (guard: ManagedGuard) => void;
+type GuardArguments = ConstructorParameters<typeof Guard>;
 
-  constructor(guard: LockGuard, forget: (guard: ManagedGuard) => void) {
-    this.#guard = guard;
-    this.#forget = forget;
+/** A guard that its manager knows of, from the grant until it is released. */
+class ManagedGuard extends Guard {
+  constructor(
+    private readonly known: { delete(guard: ManagedGuard): unknown },
+    ...args: GuardArguments
+  ) {
+    super(...args);
   }
 
-  get path(): string {
-    return this.#guard.path;
-  }
-
-  get mode(): LockMode {
-    return this.#guard.mode;
-  }
-
-  get held(): boolean {
-    return this.#guard.held;
-  }
-
-  get previousHolder(): LockHolder | null {
-    return this.#guard.previousHolder;
-  }
-
-  get fencingToken(): bigint | null {
-    return this.#guard.fencingToken;
-  }
-
-  release(): void {
-    this.#guard.release();
-    this.#forget(this);
-  }
-
-  untilExit(): void {
-    this.#guard.untilExit();
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.release();
+  override release(): void {
+    super.release();
+    this.known.delete(this);
   }
 }
 
 class ManagedJobGuard extends ManagedGuard implements JobLockGuard {
   constructor(
     readonly jobId: string,
-    guard: LockGuard,
-    forget: (guard: ManagedGuard) => void,
+    ...args: ConstructorParameters<typeof ManagedGuard>
   ) {
-    super(guard, forget);
+    super(...args);
+  }
+}
+
+/** What a manager holds, by job; more than one guard of a job if they are shared. */
+class JobGuards {
+  readonly #byJob = new Map<string, Set<ManagedJobGuard>>();
+  count = 0;
+
+  add(guard: ManagedJobGuard): void {
+    const guards = this.#byJob.get(guard.jobId) ?? new Set();
+    this.#byJob.set(guard.jobId, guards.add(guard));
+    this.count++;
+  }
+
+  delete(guard: ManagedJobGuard): void {
+    const guards = this.#byJob.get(guard.jobId);
+    if (!guards?.delete(guard)) return;
+    if (guards.size === 0) this.#byJob.delete(guard.jobId);
+    this.count--;
+  }
+
+  of(jobId: string): readonly ManagedJobGuard[] {
+    return [...(this.#byJob.get(jobId) ?? [])];
+  }
+
+  jobs(): string[] {
+    return [...this.#byJob.keys()];
   }
 }
 
@@ -122,7 +115,7 @@ export class JobLockManager implements Disposable {
   /** The absolute path of the jobs directory. It is made when the first lock is taken. */
   readonly jobsDirectory: string;
   readonly #options: FileLockOptions;
-  readonly #guardsOfJobs = new Map<string, Set<ManagedGuard>>();
+  readonly #jobGuards = new JobGuards();
   readonly #indexGuards = new Set<ManagedGuard>();
   readonly #pending = new Set<AbortController>();
   #closed = false;
@@ -141,31 +134,29 @@ export class JobLockManager implements Disposable {
 
   /** Waits for the lock of a job, and makes its directory. Rejects as `FileLock.acquire`; with `ERR_LOCK_CLOSED` when the manager is closed. */
   async lockJobDirectory(jobId: string, options: AcquireOptions = NO_OPTIONS): Promise<JobLockGuard> {
-    const lock = this.#jobLock(jobId);
-    return this.#manageJob(jobId, await this.#acquire(lock, options));
+    return (await this.#acquire(this.#jobLock(jobId), options)) as ManagedJobGuard;
   }
 
   /** The same, blocking this thread. Throws as `FileLock.acquireSync`. */
   lockJobDirectorySync(jobId: string, options: AcquireSyncOptions = NO_OPTIONS): JobLockGuard {
-    return this.#manageJob(jobId, this.#jobLock(jobId).acquireSync(options));
+    return this.#jobLock(jobId).acquireSync(options) as ManagedJobGuard;
   }
 
   /** Takes the lock of a job if it is free, else gives null. Never waits. */
   tryLockJobDirectory(jobId: string, options: TryAcquireOptions = NO_OPTIONS): JobLockGuard | null {
-    const guard = this.#jobLock(jobId).tryAcquire(options);
-    return guard === null ? null : this.#manageJob(jobId, guard);
+    return this.#jobLock(jobId).tryAcquire(options) as ManagedJobGuard | null;
   }
 
   /** Releases what this manager holds of a job; false when that is nothing. */
   unlockJobDirectory(jobId: string): boolean {
-    const guards = this.#guardsOfJobs.get(checkJobId(jobId));
-    for (const guard of guards ?? []) guard.release();
-    return guards !== undefined;
+    const guards = this.#jobGuards.of(checkJobId(jobId));
+    for (const guard of guards) guard.release();
+    return guards.length > 0;
   }
 
   /** Whether this manager holds the lock of a job. See {@link inspectJob} for the other processes. */
   isJobLocked(jobId: string): boolean {
-    return this.#guardsOfJobs.has(checkJobId(jobId));
+    return this.#jobGuards.of(checkJobId(jobId)).length > 0;
   }
 
   /** Runs `fn` while holding the lock of a job, and releases it in every case. */
@@ -175,22 +166,24 @@ export class JobLockManager implements Disposable {
     options?: AcquireOptions,
   ): Promise<T> {
     checkFunction(fn, 'fn');
-    return runAndRelease(await this.lockJobDirectory(jobId, options), fn);
+    return this.#run(await this.lockJobDirectory(jobId, options), fn);
   }
 
   /** Waits for the lock of the jobs index. */
   async lockJobsIndex(options: AcquireOptions = NO_OPTIONS): Promise<LockGuard> {
-    const lock = this.#lock(path.join(this.jobsDirectory, INDEX_LOCK));
-    const guard = await this.#acquire(lock, options);
-    const managed = new ManagedGuard(guard, (released) => this.#indexGuards.delete(released));
-    this.#indexGuards.add(managed);
-    return managed;
+    const guards = this.#indexGuards;
+    const lock = this.#lock(path.join(this.jobsDirectory, INDEX_LOCK), (...args) => {
+      const guard = new ManagedGuard(guards, ...args);
+      guards.add(guard);
+      return guard;
+    });
+    return this.#acquire(lock, options);
   }
 
   /** Runs `fn` while holding the lock of the jobs index, and releases it in every case. */
   async jobsIndexLock<T>(fn: (guard: LockGuard) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
     checkFunction(fn, 'fn');
-    return runAndRelease(await this.lockJobsIndex(options), fn);
+    return this.#run(await this.lockJobsIndex(options), fn);
   }
 
   /** Who holds the lock of a job, whichever process that is. See `FileLock.inspect`. */
@@ -216,9 +209,7 @@ export class JobLockManager implements Disposable {
 
   /** The jobs whose locks this manager holds, and how many locks that are (shared ones count each). */
   getLockStatus(): { activeLocks: string[]; lockCount: number } {
-    let lockCount = 0;
-    for (const guards of this.#guardsOfJobs.values()) lockCount += guards.size;
-    return { activeLocks: [...this.#guardsOfJobs.keys()], lockCount };
+    return { activeLocks: this.#jobGuards.jobs(), lockCount: this.#jobGuards.count };
   }
 
   /** Releases what this manager holds, and rejects its pending waits and all later calls with `ERR_LOCK_CLOSED`. */
@@ -226,9 +217,8 @@ export class JobLockManager implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     for (const controller of this.#pending) controller.abort(this.#closedError());
-    for (const guards of [...this.#guardsOfJobs.values(), this.#indexGuards]) {
-      for (const guard of guards) guard.release();
-    }
+    for (const jobId of this.#jobGuards.jobs()) this.unlockJobDirectory(jobId);
+    for (const guard of this.#indexGuards) guard.release();
   }
 
   [Symbol.dispose](): void {
@@ -246,16 +236,26 @@ export class JobLockManager implements Disposable {
     if (this.#closed) throw this.#closedError();
   }
 
-  #lock(lockPath: string): FileLock {
+  #lock(lockPath: string, newGuard: GuardSource['newGuard']): FileLock {
     this.#checkOpen();
-    return new FileLock(lockPath, this.#options);
+    return new FileLock(lockPath, this.#options, newGuard);
   }
 
   #jobLock(jobId: string): FileLock {
-    return this.#lock(jobLockPath(this.jobsDirectory, checkJobId(jobId)));
+    const lockPath = jobLockPath(this.jobsDirectory, checkJobId(jobId));
+    const guards = this.#jobGuards;
+    return this.#lock(lockPath, (...args) => {
+      const guard = new ManagedJobGuard(jobId, guards, ...args);
+      guards.add(guard);
+      return guard;
+    });
   }
 
-  /** Waits as the lock does, and also ends when the manager is closed. */
+  /**
+   * Waits as the lock does, and also ends when the manager is closed. A grant that comes first is a grant,
+   * as with every lock: the guard is known to the manager from then on, and if `close` releases it before
+   * it is delivered, it is delivered released, with what it has been told of its previous holder.
+   */
   async #acquire(lock: FileLock, options: AcquireOptions): Promise<LockGuard> {
     checkObject(options);
     const signal = checkSignal(options.signal);
@@ -265,34 +265,20 @@ export class JobLockManager implements Disposable {
     signal?.addEventListener('abort', forward);
     this.#pending.add(controller);
     try {
-      const guard = await lock.acquire({ ...options, signal: controller.signal });
-      // Closed, or aborted, between the grant and now: nobody would ever release it.
-      if (!controller.signal.aborted) return guard;
-      guard.release();
-      throw controller.signal.reason;
+      return await lock.acquire({ ...options, signal: controller.signal });
     } finally {
       this.#pending.delete(controller);
       signal?.removeEventListener('abort', forward);
     }
   }
 
-  #manageJob(jobId: string, guard: LockGuard): JobLockGuard {
-    const guards = this.#guardsOfJobs.get(jobId) ?? new Set();
-    const managed = new ManagedJobGuard(jobId, guard, (released) => {
-      guards.delete(released);
-      if (guards.size === 0 && this.#guardsOfJobs.get(jobId) === guards) this.#guardsOfJobs.delete(jobId);
-    });
-    guards.add(managed);
-    this.#guardsOfJobs.set(jobId, guards);
-    return managed;
-  }
-}
-
-async function runAndRelease<G extends LockGuard, T>(guard: G, fn: (guard: G) => T | PromiseLike<T>): Promise<T> {
-  try {
-    return await fn(guard);
-  } finally {
-    guard.release();
+  async #run<G extends LockGuard, T>(guard: G, fn: (guard: G) => T | PromiseLike<T>): Promise<T> {
+    if (!guard.held) throw this.#closedError(); // closed between the grant and now
+    try {
+      return await fn(guard);
+    } finally {
+      guard.release();
+    }
   }
 }
 

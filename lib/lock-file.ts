@@ -142,26 +142,39 @@ export class LockFile {
     );
   }
 
-  /** Unlocks a locked file, and keeps or closes it. Closes it too if unlocking fails, with a warning. */
+  /** Unlocks a locked file, and keeps or closes it. */
   free(handle: number): void {
-    let result: number;
     if (this.settings.keepOpen) {
-      result = this.#native.unlock(handle);
-      if (result === 0) this.putAway(handle);
-      else this.#native.close(handle);
+      const open = this.unlock(handle);
+      if (open >= 0) this.putAway(open);
     } else {
-      result = this.#native.close(handle);
+      this.#warnIfFailed(this.#native.close(handle));
     }
+  }
+
+  /** Unlocks a locked file: the handle, or -1 if that failed, or if the file could not serve both modes; then it is closed. */
+  unlock(handle: number): number {
+    const result = this.#native.unlock(handle);
+    this.#warnIfFailed(result);
+    if (result === 0 && this.#servesBothModes(handle)) return handle;
+    this.#native.close(handle);
+    return -1;
+  }
+
+  #warnIfFailed(result: number): void {
     if (result === 0) return;
     const { message } = failure(result, this.path);
     process.emitWarning(`${message}; the file was closed instead of unlocked`, 'LockWarning');
   }
 
+  /** An exclusive fcntl lock needs a file that is open for writing. */
+  #servesBothModes(handle: number): boolean {
+    return this.mechanism === 'flock' || this.#native.isWritable(handle);
+  }
+
   /** Keeps an open and unlocked file for the next attempt, or closes it. */
   putAway(handle: number): void {
-    // An exclusive fcntl lock needs a file that is open for writing, and a kept one must serve both modes.
-    const serves = this.mechanism === 'flock' || this.#native.isWritable(handle);
-    if (this.settings.keepOpen && this.#kept < 0 && serves) this.#kept = handle;
+    if (this.settings.keepOpen && this.#kept < 0 && this.#servesBothModes(handle)) this.#kept = handle;
     else this.#native.close(handle);
   }
 

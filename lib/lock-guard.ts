@@ -20,6 +20,13 @@ export interface LockGuard extends Disposable, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Whose locks are granted: how the file is opened, and how the guards are made. */
+export interface GuardSource {
+  readonly file: LockFile;
+  /** Called at the grant itself, so that nothing comes between the lock and whoever answers for it. */
+  readonly newGuard: (...args: ConstructorParameters<typeof Guard>) => Guard;
+}
+
 /** What a guard is a possession of. */
 export interface GuardOwner {
   readonly path: string;

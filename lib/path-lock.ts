@@ -5,7 +5,7 @@ import { LockError, LockTimeoutError } from './errors.js';
 import { findHolder, findHolderSync, holderHere } from './inspect.js';
 import { countPending, endWait, ownersWaitingFor, startWait, type WaitOwner } from './kernel-waits.js';
 import type { LockFile } from './lock-file.js';
-import { Guard, type GuardOwner } from './lock-guard.js';
+import type { Guard, GuardOwner, GuardSource } from './lock-guard.js';
 import { BUSY, cannotWait, failure, GRANTED, loadNative, type Native, REPLACED, TIMED_OUT } from './native.js';
 import type { LockMechanism } from './options.js';
 
@@ -13,8 +13,10 @@ import type { LockMechanism } from './options.js';
 const SYNC_SLICE = 50;
 /** After this many milliseconds of back-to-back grants … */
 const BURST = 3;
-/** … the lock is left free for this many microseconds. */
+/** … the lock is left free for about this many microseconds, … */
 const GAP = 100;
+/** … of which a sleep has to ask for half: the kernel adds its timer slack, 50 (prctl(2), PR_SET_TIMERSLACK). */
+const GAP_SLEEP = 50;
 
 class Waiter {
   /** Its open file, if it has one; while a thread waits for it, the name of that wait. */
@@ -24,7 +26,7 @@ class Waiter {
   onAbort: (() => void) | undefined;
 
   constructor(
-    readonly file: LockFile,
+    readonly source: GuardSource,
     readonly exclusive: boolean,
     readonly deadline: Deadline,
     readonly signal: AbortSignal | undefined,
@@ -76,35 +78,35 @@ export class PathLock implements GuardOwner, WaitOwner {
     return this.#exclusiveGuards + this.#sharedGuards + this.#waiters.size === 0;
   }
 
-  tryAcquire(file: LockFile, exclusive: boolean): Guard | null {
-    return this.#grantOrPutAway(this.#attempt(file, exclusive, -1, file.settings.createParents), file, exclusive);
+  tryAcquire(source: GuardSource, exclusive: boolean): Guard | null {
+    return this.#grantOrPutAway(this.#firstAttempt(source.file, exclusive), source, exclusive);
   }
 
-  acquire(file: LockFile, exclusive: boolean, timeout: number, signal: AbortSignal | undefined): Promise<Guard> {
+  acquire(source: GuardSource, exclusive: boolean, timeout: number, signal: AbortSignal | undefined): Promise<Guard> {
     let handle = -1;
     if (this.#waiters.size === 0 || timeout === 0) {
       try {
-        handle = this.#attempt(file, exclusive, -1, file.settings.createParents);
+        handle = this.#firstAttempt(source.file, exclusive);
       } catch (error) {
         return Promise.reject(error);
       }
-      if (handle >= 0) return Promise.resolve(this.#grant(handle, file, exclusive));
+      if (handle >= 0) return Promise.resolve(this.#grant(handle, source, exclusive));
       handle = ~handle;
     }
     const deadline = new Deadline(timeout, () => findHolder(this.path, this.mechanism));
     return new Promise((resolve, reject) => {
-      this.#enqueue(new Waiter(file, exclusive, deadline, signal, resolve, reject), handle);
+      this.#enqueue(new Waiter(source, exclusive, deadline, signal, resolve, reject), handle);
     });
   }
 
-  acquireSync(file: LockFile, exclusive: boolean, timeout: number): Guard {
+  acquireSync(source: GuardSource, exclusive: boolean, timeout: number): Guard {
     const deadline = performance.now() + timeout;
-    let handle = this.#attempt(file, exclusive, -1, file.settings.createParents);
-    if (handle >= 0) return this.#grant(handle, file, exclusive);
+    let handle = this.#firstAttempt(source.file, exclusive);
+    if (handle >= 0) return this.#grant(handle, source, exclusive);
     const aside = new Set<WaitOwner>();
     try {
-      if (timeout > 0) handle = this.#waitHere(~handle, file, exclusive, deadline, aside);
-      const guard = this.#grantOrPutAway(handle, file, exclusive);
+      if (timeout > 0) handle = this.#waitHere(~handle, source.file, exclusive, deadline, aside);
+      const guard = this.#grantOrPutAway(handle, source, exclusive);
       if (guard !== null) return guard;
     } finally {
       for (const owner of aside) owner.resume();
@@ -118,10 +120,12 @@ export class PathLock implements GuardOwner, WaitOwner {
     if (guard.exclusive) this.#exclusiveGuards--;
     else this.#sharedGuards--;
     if (guard.grant !== null) guard.file.recordRelease(guard.handle, guard.grant);
-    guard.file.free(guard.handle);
+    const [next] = this.#waiters;
+    if (next === undefined || next.handle >= 0) guard.file.free(guard.handle);
+    else next.handle = guard.file.unlock(guard.handle); // open already: the next one can have it so
     this.#freeSince = performance.now();
     publishRelease(this.path, guard.exclusive);
-    if (this.#waiters.size > 0) this.#pump();
+    if (next !== undefined) this.#pump();
   }
 
   // --- Attempts -----------------------------------------------------------------------------------
@@ -129,6 +133,10 @@ export class PathLock implements GuardOwner, WaitOwner {
   /** Whether a guard of this environment keeps others from locking in that mode. */
   #bars(exclusive: boolean): boolean {
     return this.#exclusiveGuards > 0 || (exclusive && this.#sharedGuards > 0);
+  }
+
+  #firstAttempt(file: LockFile, exclusive: boolean): number {
+    return this.#attempt(file, exclusive, -1, file.settings.createParents);
   }
 
   #attempt(file: LockFile, exclusive: boolean, handle: number, createParents: boolean): number {
@@ -147,24 +155,25 @@ export class PathLock implements GuardOwner, WaitOwner {
     if (now - this.#freeSince > GAP / 1000) {
       this.#burstStart = now;
     } else if (now - this.#burstStart > BURST) {
-      this.#native.pause(GAP);
+      this.#native.pause(GAP_SLEEP);
       this.#burstStart = performance.now();
     }
   }
 
-  #grant(handle: number, file: LockFile, exclusive: boolean): Guard {
+  #grant(handle: number, source: GuardSource, exclusive: boolean): Guard {
     if (exclusive) this.#exclusiveGuards++;
     else this.#sharedGuards++;
     // A try that passed the queue may bar the head now.
     if (this.#inKernel !== null && this.#bars(this.#inKernel.exclusive)) this.#takeOutOfKernel();
+    const { file } = source;
     const grant = exclusive && file.settings.recordHolder ? file.recordGrant(handle) : null;
     if (grant !== null && grant.previousHolder !== null) publishAbandoned(this.path, grant.previousHolder);
-    return new Guard(this, handle, exclusive, file, grant);
+    return source.newGuard(this, handle, exclusive, file, grant);
   }
 
-  #grantOrPutAway(handle: number, file: LockFile, exclusive: boolean): Guard | null {
-    if (handle >= 0) return this.#grant(handle, file, exclusive);
-    file.putAway(~handle);
+  #grantOrPutAway(handle: number, source: GuardSource, exclusive: boolean): Guard | null {
+    if (handle >= 0) return this.#grant(handle, source, exclusive);
+    source.file.putAway(~handle);
     return null;
   }
 
@@ -207,7 +216,7 @@ export class PathLock implements GuardOwner, WaitOwner {
   /** `handle`: the file with which the waiter has already tried in vain, or -1. */
   #enqueue(waiter: Waiter, handle: number): void {
     if (waiter.deadline.timeout === 0) {
-      waiter.file.putAway(handle);
+      waiter.source.file.putAway(handle);
       this.#timeOut(waiter);
       return;
     }
@@ -230,13 +239,13 @@ export class PathLock implements GuardOwner, WaitOwner {
       const handle = head.handle;
       head.handle = -1;
       try {
-        const outcome = this.#attempt(head.file, head.exclusive, handle, false);
+        const outcome = this.#attempt(head.source.file, head.exclusive, handle, false);
         if (outcome < 0) {
           this.#waitInKernel(head, ~outcome);
           return;
         }
         this.#settle(head);
-        head.resolve(this.#grant(outcome, head.file, head.exclusive));
+        head.resolve(this.#grant(outcome, head.source, head.exclusive));
       } catch (error) {
         this.#settle(head);
         head.reject(error);
@@ -267,7 +276,7 @@ export class PathLock implements GuardOwner, WaitOwner {
   }
 
   #closeFile(waiter: Waiter): void {
-    if (waiter.handle >= 0) waiter.file.close(waiter.handle);
+    if (waiter.handle >= 0) waiter.source.file.close(waiter.handle);
     waiter.handle = -1;
   }
 
@@ -279,7 +288,7 @@ export class PathLock implements GuardOwner, WaitOwner {
     this.#burstStart = performance.now();
     if (outcome === GRANTED) {
       this.#settle(head);
-      head.resolve(this.#grant(head.handle, head.file, head.exclusive));
+      head.resolve(this.#grant(head.handle, head.source, head.exclusive));
     } else {
       head.handle = -1;
       if (outcome === TIMED_OUT) {
@@ -319,7 +328,7 @@ export class PathLock implements GuardOwner, WaitOwner {
   #onTimeOver(waiter: Waiter): void {
     if (waiter === this.#inKernel && this.#endKernelWait()) {
       this.#settle(waiter);
-      waiter.resolve(this.#grant(waiter.handle, waiter.file, waiter.exclusive));
+      waiter.resolve(this.#grant(waiter.handle, waiter.source, waiter.exclusive));
     } else {
       this.#closeFile(waiter);
       this.#timeOut(waiter);

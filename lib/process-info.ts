@@ -4,15 +4,26 @@ import path from 'node:path';
 
 const INTERPRETER = /^(node|nodejs|bun|deno|python[\d.]*|ruby|perl|php|bash|dash|sh|zsh)$/;
 const SCRIPT = /\.([cm]?[jt]sx?|py|rb|pl|php|sh)$/;
+/** Code or a module's name follows, and then arguments: -e, -p, -pe, -c, -m, -r, --eval, --print. */
+const NO_SCRIPT = /^(-[a-z]*[cempr]|--eval|--print)(=|$)/i;
 
 /** The executable and its script, out of the arguments of a process; the others can hold secrets. */
-export function commandOf(args: readonly string[]): string {
-  const [first = '', ...rest] = args;
+export function commandOf([first = '', ...rest]: readonly string[]): string {
   const executable = path.basename(first);
   if (!INTERPRETER.test(executable)) return executable;
-  // An option's value can be code (`-e`), so what follows an option must look like a script's name.
-  const script = rest[0]?.startsWith('-') === false ? rest[0] : rest.find((argument) => SCRIPT.test(argument));
-  return script === undefined ? executable : `${executable} ${script}`;
+  for (const [index, argument] of rest.entries()) {
+    if (NO_SCRIPT.test(argument)) break;
+    // After an option it may be that option's value.
+    if (!argument.startsWith('-') && (index === 0 || SCRIPT.test(argument))) return `${executable} ${argument}`;
+  }
+  return executable;
+}
+
+function commandOfThisProcess(): string {
+  const executable = path.basename(process.execPath);
+  const script = process.argv[1];
+  if (script === undefined || process.execArgv.some((option) => NO_SCRIPT.test(option))) return executable;
+  return `${executable} ${script}`;
 }
 
 /** The command of a process of this pid namespace; null when there is no such process (proc(5), cmdline). */
@@ -73,8 +84,7 @@ export function thisProcess(): ProcessIdentity & { command: string } {
     bootId: readOr(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(), ''),
     pidNamespace: pidNamespace(),
     hostname: hostname(),
-    // With `node -e` the second argument is no script, but one of the arguments that can hold secrets.
-    command: commandOf([process.execPath, ...process.argv.slice(1, 2).filter((script) => path.isAbsolute(script))]),
+    command: commandOfThisProcess(),
   };
   return self;
 }

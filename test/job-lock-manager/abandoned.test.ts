@@ -1,0 +1,336 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { FileLock, type LockReport } from '../../lib/index.js';
+import { Actor } from '../support/actor.js';
+import { expectBlocked } from '../support/blocked.js';
+import { isInstalled } from '../support/command-contender.js';
+import { abandon, jobLockFile, RecordingActor, tempManager } from '../support/jobs.js';
+import { untilWaiting } from '../support/kernel-waiters.js';
+import { forgeRecord } from '../support/records.js';
+import { tempLock } from '../support/temp-dir.js';
+
+const isRoot = process.getuid?.() === 0;
+const seesEveryProcess = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]'; // the first, on every machine
+if (!isRoot) console.warn('Skipped: holders in another pid namespace. Only root can make one.');
+if (!seesEveryProcess) console.warn('Skipped: free locks. In this pid namespace nobody can tell that a lock is free.');
+
+const recorded = (file: string) => new FileLock(file, { recordHolder: true });
+
+/** Takes the lock, and answers with who the guard says has abandoned it. */
+async function toldOf(file: string) {
+  using guard = await recorded(file).acquire();
+  return guard.previousHolder;
+}
+
+test('after a holder was killed the next one is told of it, and the one after is not', async () => {
+  const manager = tempManager();
+  const file = jobLockFile(manager.jobsDirectory, 'job');
+  const before = Date.now();
+  const pid = await abandon(file);
+  if (seesEveryProcess) {
+    expect(manager.inspectJob('job')).toMatchObject({
+      state: 'free',
+      abandoned: true,
+      holder: { pid, running: false, thisProcess: false },
+    });
+  }
+  const guard = await manager.lockJobDirectory('job');
+  expect(guard.previousHolder).toMatchObject({
+    pid,
+    running: false,
+    thisProcess: false,
+    command: expect.stringMatching(/^node .*actor\.cjs$/),
+    acquiredAt: expect.any(Date),
+  });
+  expect(guard.previousHolder?.acquiredAt?.getTime()).toBeGreaterThanOrEqual(before);
+  expect(manager.inspectJob('job')).toMatchObject({ state: 'held', abandoned: false });
+  guard.release();
+  expect((await manager.lockJobDirectory('job')).previousHolder).toBeNull();
+});
+
+test('whichever way the next one comes in, it is told', async () => {
+  const file = tempLock();
+  const lock = recorded(file);
+  for (const acquire of [() => lock.acquire(), () => lock.acquireSync(), () => lock.tryAcquire()]) {
+    const pid = await abandon(file);
+    using guard = await acquire();
+    expect(guard?.previousHolder).toMatchObject({ pid, running: false });
+  }
+});
+
+test('one that waits in the kernel when the holder is killed is told', async () => {
+  const file = tempLock();
+  const holder = await RecordingActor.holding(file);
+  const wait = recorded(file).acquire();
+  await untilWaiting(file);
+  await holder.crash();
+  using guard = await wait;
+  // Whether it still ran a moment after the kernel had freed its lock is anybody's guess.
+  expect(guard.previousHolder).toMatchObject({ pid: holder.pid, thisProcess: false });
+});
+
+test('of ten processes that contend after a death exactly one is told', async () => {
+  const file = tempLock();
+  const [holder, ...contenders] = await Promise.all(Array.from({ length: 11 }, () => RecordingActor.open(file)));
+  await holder?.acquire();
+  const acquisitions = contenders.map(async (contender) => {
+    const { previousHolder } = await contender.acquire();
+    await contender.release();
+    return previousHolder;
+  });
+  await untilWaiting(file, contenders.length);
+  await holder?.crash();
+  const told = (await Promise.all(acquisitions)).filter((each) => each !== null);
+  expect(told).toEqual([expect.objectContaining({ pid: holder?.pid, thisProcess: false })]);
+});
+
+test('when the one that was told dies too, the next is told of it, and of nobody else', async () => {
+  const file = tempLock();
+  let dead = await abandon(file);
+  for (let round = 0; round < 3; round++) {
+    const holder = await RecordingActor.open(file);
+    expect((await holder.acquire()).previousHolder).toMatchObject({ pid: dead, running: false });
+    await holder.crash();
+    dead = holder.pid;
+  }
+  expect(await toldOf(file)).toMatchObject({ pid: dead });
+  expect(await toldOf(file)).toBeNull();
+});
+
+test('a shared guard in between is told nothing, and takes it from nobody', async () => {
+  const file = tempLock();
+  const pid = await abandon(file);
+  const lock = recorded(file);
+  for (const guard of [lock.acquireSync({ mode: 'shared' }), await lock.acquire({ mode: 'shared' })]) {
+    expect(guard.previousHolder).toBeNull();
+    guard.release();
+  }
+  expect(await toldOf(file)).toMatchObject({ pid });
+});
+
+test('one that records nothing is told nothing, and takes it from nobody', async () => {
+  const file = tempLock();
+  const pid = await abandon(file);
+  const guard = new FileLock(file).acquireSync();
+  expect(guard.previousHolder).toBeNull();
+  guard.release();
+  expect(await toldOf(file)).toMatchObject({ pid });
+});
+
+test('a released lock is not abandoned, even if its holder is killed afterwards', async () => {
+  const file = tempLock();
+  const holder = await RecordingActor.holding(file);
+  await holder.release();
+  expect(recorded(file).inspect().abandoned).not.toBe(true);
+  await holder.crash();
+  expect(recorded(file).inspect()).toMatchObject(seesEveryProcess ? { state: 'free', abandoned: false } : {});
+  expect(await toldOf(file)).toBeNull();
+});
+
+describe('an acquisition that ends without the lock tells nobody, and so the next is told', () => {
+  test('when it was aborted while somebody else died inside, however close that came', async () => {
+    const file = tempLock();
+    const lock = recorded(file);
+    const outcomes = { granted: 0, aborted: 0 };
+    for (let round = 0; round < 25; round++) {
+      const holder = await RecordingActor.holding(file);
+      const controller = new AbortController();
+      const wait = lock.acquire({ signal: controller.signal, timeout: Number.POSITIVE_INFINITY });
+      await untilWaiting(file);
+      const before = readFileSync(file, 'utf8');
+      const died = holder.crash();
+      // From at once to some event loop turns later: before, at and after the moment of the grant.
+      for (let turn = 0; turn < round ** 2; turn++) await new Promise(setImmediate);
+      controller.abort();
+      const guard = await wait.catch(() => null);
+      await died;
+      if (guard === null) {
+        outcomes.aborted++;
+        expect(readFileSync(file, 'utf8')).toBe(before);
+        expect(await toldOf(file)).toMatchObject({ pid: holder.pid, running: false });
+      } else {
+        outcomes.granted++;
+        expect(guard.previousHolder).toMatchObject({ pid: holder.pid });
+        guard.release();
+        expect(await toldOf(file)).toBeNull();
+      }
+    }
+    console.log(`granted ${outcomes.granted}, aborted ${outcomes.aborted}`);
+    expect(outcomes.granted + outcomes.aborted).toBe(25);
+  });
+
+  test("when a manager's acquisition of a free lock is aborted before it is delivered", async () => {
+    for (let turns = 0; turns < 8; turns++) {
+      const manager = tempManager();
+      const file = jobLockFile(manager.jobsDirectory, 'job');
+      const pid = await abandon(file);
+      const controller = new AbortController();
+      const acquisition = manager.lockJobDirectory('job', { signal: controller.signal });
+      for (let turn = 0; turn < turns; turn++) await null;
+      controller.abort();
+      const guard = await acquisition.catch(() => null);
+      const told = guard === null ? await toldOf(file) : guard.previousHolder;
+      expect(told, `${guard === null ? 'aborted' : 'granted'} after ${turns} turns`).toMatchObject({ pid });
+    }
+  });
+
+  test('when the manager is closed before the lock is delivered', async () => {
+    for (let turns = 0; turns < 8; turns++) {
+      const manager = tempManager();
+      const file = jobLockFile(manager.jobsDirectory, 'job');
+      const pid = await abandon(file);
+      const acquisition = manager.lockJobDirectory('job');
+      for (let turn = 0; turn < turns; turn++) await null;
+      manager.close();
+      const guard = await acquisition.catch(() => null);
+      const told = guard === null ? await toldOf(file) : guard.previousHolder;
+      expect(told, `${guard === null ? 'rejected' : 'granted'} after ${turns} turns`).toMatchObject({ pid });
+    }
+  });
+
+  test('when it timed out', async () => {
+    const file = tempLock();
+    const holder = await RecordingActor.holding(file);
+    await expect(recorded(file).acquire({ timeout: 20 })).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+    expect(recorded(file).tryAcquire()).toBeNull();
+    await holder.crash();
+    expect(await toldOf(file)).toMatchObject({ pid: holder.pid });
+  });
+});
+
+test('a stopped holder has abandoned nothing: it is held, waited for, and never cleaned away', async () => {
+  const manager = tempManager();
+  const file = jobLockFile(manager.jobsDirectory, 'job');
+  const holder = await RecordingActor.holding(file);
+  holder.actor.signal('SIGSTOP');
+  expect(manager.inspectJob('job')).toMatchObject({
+    state: 'held',
+    abandoned: false,
+    holder: { pid: holder.pid, running: true },
+  });
+  expect(await manager.cleanupStaleLocks({ maxAge: 0 })).toEqual([]);
+  const wait = manager.lockJobDirectory('job');
+  await expectBlocked(wait);
+  holder.actor.signal('SIGCONT');
+  await holder.release();
+  expect((await wait).previousHolder).toBeNull();
+});
+
+describe('whether the last holder still runs', () => {
+  /** A record of somebody who is said to hold a lock that is free. */
+  function forged(fields: Parameters<typeof forgeRecord>[0]): string {
+    const file = tempLock();
+    writeFileSync(file, forgeRecord(fields));
+    return file;
+  }
+
+  test('it does if its start time is that of a live process: a worker of it died, perhaps', async () => {
+    const file = tempLock();
+    const other = await RecordingActor.holding(file);
+    await other.release();
+    const start = /^start (\d+)$/m.exec(readFileSync(file, 'utf8'))?.[1] ?? '';
+    writeFileSync(file, forgeRecord({ pid: String(other.pid), start }));
+    expect(await toldOf(file)).toMatchObject({ pid: other.pid, running: true, thisProcess: false });
+  });
+
+  test('it does not if another process has its number now', async () => {
+    const file = forged({ start: '1' });
+    expect(await toldOf(file)).toMatchObject({ pid: process.pid, running: false, thisProcess: false });
+  });
+
+  test('it is this process if all agrees', async () => {
+    expect(await toldOf(forged({}))).toMatchObject({ pid: process.pid, running: true, thisProcess: true });
+  });
+
+  test('it does not after this machine has booted anew', async () => {
+    const file = forged({ boot: '00000000-0000-0000-0000-000000000000' });
+    expect(await toldOf(file)).toMatchObject({ running: false });
+  });
+
+  const ELSEWHERE = {
+    'on another host': { boot: '00000000-0000-0000-0000-000000000000', host: 'somewhere-else' },
+    'in another pid namespace': { pidns: '4026500000' },
+    'before a boot that nobody knows': { boot: '' },
+  };
+
+  test.each(Object.entries(ELSEWHERE))('cannot be told %s, nor then whether the lock is free', async (_, fields) => {
+    const file = forged(fields);
+    expect(recorded(file).inspect()).toMatchObject({
+      state: 'unknown',
+      abandoned: null,
+      holder: { running: null, thisProcess: false },
+    });
+    expect(await toldOf(file)).toMatchObject({ running: null, thisProcess: false });
+  });
+
+  test.skipIf(!isInstalled('python3'))('it does not as a zombie, which its parent has not noticed yet', async () => {
+    const file = tempLock();
+    // Starts the holder and never waits for it.
+    const parent = spawn(
+      'python3',
+      [
+        '-c',
+        `
+import subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=sys.stdout)
+sys.stdin.read()
+`,
+        process.execPath,
+        '-e',
+        `const { FileLock } = require(${JSON.stringify(path.join(__dirname, '../..'))});
+         globalThis.guard = new FileLock(${JSON.stringify(file)}, { recordHolder: true }).acquireSync();
+         console.log(process.pid);
+         setInterval(() => {}, 1e6)`,
+      ],
+      { stdio: ['pipe', 'pipe', 'inherit'] },
+    );
+    const ended = once(parent, 'exit');
+    let zombie = 0;
+    onTestFinished(async () => {
+      if (zombie > 0) process.kill(zombie, 'SIGKILL');
+      parent.kill('SIGKILL');
+      await ended;
+    });
+    const [line] = await once(parent.stdout, 'data');
+    zombie = Number(line);
+    process.kill(zombie, 'SIGKILL');
+    const state = () => /\) (\S)/.exec(readFileSync(`/proc/${zombie}/stat`, 'latin1'))?.[1];
+    await expect.poll(state, { timeout: 10_000 }).toBe('Z');
+    expect(await toldOf(file)).toMatchObject({ pid: zombie, running: false });
+  });
+});
+
+describe.skipIf(!isRoot)('seen from another pid namespace', () => {
+  const INSIDE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+  test('a lock that a process outside holds is never free', async () => {
+    const file = tempLock();
+    const inside = await RecordingActor.open(file, await Actor.process({ through: INSIDE }));
+    const holder = await RecordingActor.holding(file);
+    const inspect = () => inside.actor.call<LockReport>('inspect', { lock: file });
+    expect(await inspect()).toMatchObject({
+      state: 'unknown',
+      abandoned: null,
+      holder: { pid: holder.pid, running: null },
+    });
+    await holder.crash();
+    expect(await inspect()).toMatchObject({ state: 'unknown', abandoned: null });
+    // Whoever gets the lock is told nevertheless.
+    expect((await inside.acquire()).previousHolder).toMatchObject({ pid: holder.pid, running: null });
+  });
+
+  test('a holder in a namespace of its own is held for those outside, and its death is told', async () => {
+    const file = tempLock();
+    const inside = await RecordingActor.holding(file, await Actor.process({ through: INSIDE }));
+    expect(recorded(file).inspect()).toMatchObject({
+      state: seesEveryProcess ? 'held' : 'unknown',
+      abandoned: seesEveryProcess ? false : null,
+    });
+    await inside.actor.end();
+    // Its pid means nothing here: the number that it had inside.
+    expect(await toldOf(file)).toMatchObject({ running: null, thisProcess: false });
+  });
+});

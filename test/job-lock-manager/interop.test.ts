@@ -1,0 +1,166 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { FileLock, type JobLockManager, type LockGuard, type LockMode, LockTimeoutError } from '../../lib/index.js';
+import { CommandContender, isInstalled, type LockCommand, pythonCommand } from '../support/command-contender.js';
+import { type Contender, cycleOf, type Possession, type Wanted } from '../support/contender.js';
+import type { Interval } from '../support/intervals.js';
+import { indexLockFile, jobLockFile, managerOf, tempManager } from '../support/jobs.js';
+import { lockLaws } from '../support/lock-laws.js';
+
+/** What the original module does: makes the directory, touches the file, and polls it every 100 ms. */
+const ORIGINAL = `
+import fcntl, pathlib, sys, time
+path, timeout = pathlib.Path(sys.argv[1]), float(sys.argv[2])
+path.parent.mkdir(parents=True, exist_ok=True)
+path.touch()
+with open(path, 'r+') as file:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                sys.exit(75)
+            time.sleep(0.1)
+    print('held', flush=True)
+    sys.stdin.read()
+    fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+`;
+const TIMED_OUT = 75;
+const HALF_A_MINUTE = 30;
+
+class Original {
+  readonly ended: Promise<unknown>;
+  readonly inside: Promise<unknown>;
+  readonly child: ChildProcess;
+
+  constructor(file: string, timeoutSeconds = HALF_A_MINUTE) {
+    this.child = spawn('python3', ['-c', ORIGINAL, file, String(timeoutSeconds)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.ended = once(this.child, 'exit').then(([code]) => code);
+    this.inside = once(this.child.stdout as NodeJS.ReadableStream, 'data');
+    onTestFinished(async () => {
+      this.child.kill('SIGKILL');
+      await this.ended;
+    });
+  }
+
+  leave(): void {
+    this.child.stdin?.end();
+  }
+}
+
+interface Files {
+  fileOf(base: string): string;
+  acquire(manager: JobLockManager, wanted?: Wanted): Promise<LockGuard>;
+}
+const FILES: Record<string, Files> = {
+  'the lock of a job': {
+    fileOf: (base) => jobLockFile(base, 'job-1'),
+    acquire: (manager, wanted) => manager.lockJobDirectory('job-1', wanted),
+  },
+  'the lock of the index': { fileOf: indexLockFile, acquire: (manager, wanted) => manager.lockJobsIndex(wanted) },
+};
+
+/** A manager, as somebody who contends for one of its locks. */
+class ManagerContender implements Contender {
+  constructor(
+    private readonly manager: JobLockManager,
+    private readonly files: Files,
+  ) {}
+
+  async acquire(wanted?: Wanted): Promise<Possession> {
+    const guard = await this.files.acquire(this.manager, wanted);
+    return {
+      since: process.hrtime.bigint(),
+      release: async () => {
+        const at = process.hrtime.bigint();
+        guard.release();
+        return at;
+      },
+    };
+  }
+
+  async tryAcquire(mode?: LockMode): Promise<Possession | null> {
+    try {
+      return await this.acquire({ mode, timeout: 0 });
+    } catch (error) {
+      if (error instanceof LockTimeoutError) return null;
+      throw error;
+    }
+  }
+
+  cycle(rounds: number, mode?: LockMode): Promise<Interval[]> {
+    return cycleOf(this, rounds, mode);
+  }
+}
+
+/** Python's fcntl.flock on that file, whose directory is there already. */
+function pythonOn(file: string): LockCommand {
+  const command = pythonCommand('flock');
+  return (_, mode, wait) => command(file, mode, wait);
+}
+
+const available = isInstalled('python3');
+
+for (const [name, files] of Object.entries(FILES)) {
+  if (!available) continue;
+  lockLaws(
+    `${name}, between a manager and Python's fcntl.flock`,
+    async (somewhere) => {
+      const base = path.join(path.dirname(somewhere), 'jobs');
+      const manager = managerOf(base);
+      (await files.acquire(manager)).release(); // makes the directory
+      return [new ManagerContender(manager, files), new CommandContender(pythonOn(files.fileOf(base)), somewhere)];
+    },
+    8, // each of Python's rounds is a process
+  );
+}
+
+describe.skipIf(!available).each(Object.entries(FILES))('%s and the original module', (_, files) => {
+  test('what the original holds, ours waits for, and gets when it leaves or is killed', async () => {
+    for (const leave of [(it: Original) => it.leave(), (it: Original) => void it.child.kill('SIGKILL')]) {
+      const manager = tempManager();
+      const original = new Original(files.fileOf(manager.jobsDirectory));
+      await original.inside;
+      await expect(files.acquire(manager, { timeout: 100 })).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+      expect(new FileLock(files.fileOf(manager.jobsDirectory)).inspect()).toMatchObject({
+        state: 'held',
+        holder: { pid: original.child.pid, running: true, thisProcess: false, command: 'python3', acquiredAt: null },
+      });
+      leave(original);
+      const guard = await files.acquire(manager);
+      expect(guard.held).toBe(true);
+      // It records nothing, so nobody can tell how it ended.
+      expect(guard.previousHolder).toBeNull();
+    }
+  });
+
+  test('what ours holds, the original waits for, and gets when it is released', async () => {
+    const manager = tempManager();
+    const file = files.fileOf(manager.jobsDirectory);
+    const guard = await files.acquire(manager);
+    expect(await new Original(file, 0.3).ended).toBe(TIMED_OUT);
+    const patient = new Original(file);
+    guard.release();
+    await patient.inside;
+    await expect(files.acquire(manager, { timeout: 0 })).rejects.toBeInstanceOf(LockTimeoutError);
+  });
+
+  test('the record that ours leaves in the file hinders the original as little as its own file hinders ours', async () => {
+    const manager = tempManager();
+    const first = await files.acquire(manager);
+    first.release();
+    const original = new Original(files.fileOf(manager.jobsDirectory));
+    await original.inside;
+    original.leave();
+    expect(await original.ended).toBe(0);
+    const second = await files.acquire(manager);
+    expect(second.previousHolder).toBeNull();
+    expect(second.fencingToken).toBeGreaterThan(first.fencingToken ?? 0n);
+  });
+});

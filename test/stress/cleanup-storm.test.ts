@@ -1,0 +1,76 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { FileLockOptions } from '../../lib/index.js';
+import { findOverlap, type Interval } from '../support/intervals.js';
+import { jobLockFile } from '../support/jobs.js';
+import { LoggedProcess, STORM_SECONDS, STORM_TIMEOUT } from '../support/storm.js';
+import { tempDir } from '../support/temp-dir.js';
+
+const CLEANERS = 2;
+const ACQUIRERS: { sync: boolean; options: FileLockOptions }[] = [
+  { sync: false, options: { recordHolder: true } },
+  { sync: true, options: { recordHolder: true } },
+  { sync: false, options: { keepOpen: true } },
+  { sync: true, options: {} },
+];
+
+interface Possession {
+  interval: Interval;
+  /** What it made of the counter; undefined when it was killed inside. */
+  value: bigint | undefined;
+}
+
+function possessionsOf(acquirer: LoggedProcess): Possession[] {
+  const entries = acquirer.text.matchAll(/^\+ (\d+)\n(?:- (\d+) (\d+)\n)?/gm);
+  return Array.from(entries, ([, entered = '', left, value]) => {
+    const from = BigInt(entered);
+    const to = left === undefined ? (acquirer.killedAt ?? from) : BigInt(left);
+    return { interval: [from, to < from ? from : to], value: value === undefined ? undefined : BigInt(value) };
+  });
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
+const removedBy = (cleaner: LoggedProcess) => sum(cleaner.text.split('\n').map(Number));
+
+test(
+  'clean-up that removes whatever nobody holds lets no two in at once, and loses no update',
+  async () => {
+    const directory = tempDir();
+    const jobsDirectory = path.join(directory, 'jobs');
+    const counter = path.join(directory, 'counter');
+    mkdirSync(path.join(jobsDirectory, 'job'), { recursive: true });
+    writeFileSync(counter, new BigUint64Array(1));
+    const start = (fixture: string, name: string, argument: object) =>
+      new LoggedProcess(fixture, path.join(directory, `${name}.log`), argument);
+    const acquirers = ACQUIRERS.map((kind, index) =>
+      start('contender.cjs', `acquirer-${index}`, { path: jobLockFile(jobsDirectory, 'job'), counter, ...kind }),
+    );
+    const cleaners = Array.from({ length: CLEANERS }, (_, index) =>
+      start('cleaner.cjs', `cleaner-${index}`, { jobsDirectory }),
+    );
+    const all = [...acquirers, ...cleaners];
+
+    const end = performance.now() + STORM_SECONDS * 1000;
+    // However slow the machine: everybody must have had its turn.
+    while (performance.now() < end || !all.every((each) => each.hasBegun) || sum(cleaners.map(removedBy)) < 100) {
+      await delay(100);
+      expect(all.filter((each) => each.hasFailed).map((each) => each.log)).toEqual([]);
+    }
+    await Promise.all(all.map((each) => each.kill()));
+
+    const possessions = acquirers.flatMap(possessionsOf).sort((a, b) => (a.interval[0] < b.interval[0] ? -1 : 1));
+    console.log(`${possessions.length} grants, ${cleaners.map(removedBy).join(' + ')} removals`);
+    expect(findOverlap(possessions.map(({ interval }) => interval))).toBeUndefined();
+    const values = possessions.flatMap(({ value }) => (value === undefined ? [] : [value]));
+    const lost = values.findIndex((value, index) => index > 0 && value <= (values[index - 1] ?? 0n));
+    expect(lost, 'the possession that did not see the update before it').toBe(-1);
+    // Nobody is inside twice for one update: whoever was killed inside may have counted, or not.
+    const killedInside = possessions.length - values.length;
+    const last = values.at(-1) ?? 0n;
+    expect(Number(last)).toBeGreaterThanOrEqual(values.length);
+    expect(Number(last)).toBeLessThanOrEqual(values.length + killedInside);
+  },
+  STORM_TIMEOUT,
+);
