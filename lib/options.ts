@@ -43,14 +43,14 @@ export interface AcquireSyncOptions {
   /** Longest wait in milliseconds; the default is the lock's. */
   timeout?: number | undefined;
   /** None: nothing can abort a signal while its thread is blocked. */
-  signal?: never;
+  signal?: undefined;
 }
 
 export interface TryAcquireOptions {
   mode?: LockMode | undefined;
   /** None: a try does not wait. */
-  timeout?: never;
-  signal?: never;
+  timeout?: undefined;
+  signal?: undefined;
 }
 
 export const DEFAULT_TIMEOUT = 30_000;

@@ -1,0 +1,171 @@
+// npm run bench [-- --quick] [--only cycles,hand-off]: see bench/README.md.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { chartSvg } from './chart.mjs';
+import { behaviourTable, rowsTable, verdict } from './report.mjs';
+import { killAll } from './side.mjs';
+import { behaviour } from './work/behaviour.mjs';
+import { besideLoop, loops, tasks } from './work/contention.mjs';
+import { cycles } from './work/cycles.mjs';
+import { handOffs } from './work/hand-off.mjs';
+import { importAndSize } from './work/package.mjs';
+import { cleanUp, manyLocks } from './work/quantity.mjs';
+import { idleWaits, takeOvers, timeouts } from './work/waiting.mjs';
+
+const works = {
+  cycles,
+  tasks,
+  'hand-off': handOffs,
+  loops,
+  'beside-loop': besideLoop,
+  'idle-waits': idleWaits,
+  timeouts,
+  'take-over': takeOvers,
+  'many-locks': manyLocks,
+  'clean-up': cleanUp,
+  package: importAndSize,
+  behaviour,
+};
+
+const { values: flags } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+});
+const chosen = flags.only?.split(',') ?? Object.keys(works);
+const unknown = chosen.filter((name) => works[name] === undefined);
+if (unknown.length > 0) throw new Error(`No such work: ${unknown}. There are: ${Object.keys(works).join(', ')}`);
+
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+const build = here('build');
+const peersFolder = here('peers');
+
+function buildFloor() {
+  mkdirSync(build, { recursive: true });
+  execFileSync(
+    'cc',
+    ['-O2', '-Wall', '-Wextra', '-Werror', '-pthread', here('floor.c'), '-o', path.join(build, 'floor')],
+    {
+      stdio: 'inherit',
+    },
+  );
+}
+
+/** Which peers there are, and why the others are not. A quick run installs nothing: it needs no network. */
+function preparePeers() {
+  const versions = JSON.parse(readFileSync(path.join(peersFolder, 'package.json'), 'utf8')).optionalDependencies;
+  if (!flags.quick && !existsSync(path.join(peersFolder, 'node_modules'))) {
+    console.log('Installing the peers, once …');
+    try {
+      execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--silent'], {
+        cwd: peersFolder,
+        stdio: ['ignore', 'ignore', 'inherit'],
+        timeout: 120_000,
+      });
+    } catch (error) {
+      console.log(`They could not be installed: ${error.message}`);
+    }
+  }
+  const peers = {};
+  for (const [name, version] of Object.entries(versions)) {
+    let state = 'not installed, or it could not be built';
+    if (existsSync(path.join(peersFolder, 'node_modules', name))) {
+      try {
+        execFileSync(process.execPath, ['-e', `require(${JSON.stringify(name)})`], {
+          cwd: peersFolder,
+          stdio: ['ignore', 'ignore', 'pipe'],
+          timeout: 10_000,
+        });
+        state = null;
+      } catch (error) {
+        state = `does not load: ${error.message.split('\n').find((line) => line.includes('Error:')) ?? error.message}`;
+      }
+    }
+    peers[name] = { version, missing: state };
+  }
+  try {
+    const version = execFileSync('python3', ['--version'], { encoding: 'utf8' }).trim().replace('Python ', '');
+    peers.python = { version, missing: null };
+  } catch {
+    peers.python = { version: '', missing: 'there is no python3' };
+  }
+  return peers;
+}
+
+const require = (file) => JSON.parse(readFileSync(here(file), 'utf8'));
+const begin = performance.now();
+buildFloor();
+const peers = preparePeers();
+const available = Object.keys(peers).filter((name) => peers[name].missing === null);
+const machine = {
+  date: new Date().toISOString().slice(0, 10),
+  quick: flags.quick,
+  processor: `${os.cpus().length} × ${os.cpus()[0]?.model}`,
+  system: `${os.type()} ${os.release()} ${os.arch()}`,
+  load: os.loadavg()[0].toFixed(2),
+  node: process.version,
+  compiler: execFileSync('cc', ['--version'], { encoding: 'utf8' }).split('\n')[0],
+  package: require('../package.json').version,
+  peers: Object.fromEntries(
+    Object.entries(peers).map(([name, { version, missing }]) => [name, missing === null ? version : missing]),
+  ),
+};
+for (const [name, value] of Object.entries(machine)) {
+  console.log(
+    `${name}: ${
+      typeof value === 'object'
+        ? Object.entries(value)
+            .map((pair) => pair.join(' '))
+            .join(', ')
+        : value
+    }`,
+  );
+}
+console.log();
+
+const scratch = mkdtempSync(path.join(os.tmpdir(), 'native-file-lock-bench-'));
+process.once('exit', () => {
+  killAll();
+  rmSync(scratch, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+const rows = [];
+const charts = [];
+let behaviours = {};
+const failures = [];
+for (const name of chosen) {
+  const start = performance.now();
+  const folder = path.join(scratch, name);
+  mkdirSync(folder);
+  try {
+    const result = await works[name]({
+      scratch: folder,
+      quick: flags.quick,
+      peers: available.filter((peer) => peer !== 'async-mutex'),
+      hasAsyncMutex: available.includes('async-mutex'),
+    });
+    for (const row of result.rows ?? []) rows.push({ ...row, met: verdict(row) });
+    charts.push(...(result.charts ?? []));
+    behaviours = { ...behaviours, ...result.behaviour };
+  } catch (error) {
+    failures.push(`${name}: ${error.stack}`);
+  }
+  console.error(`${name}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+}
+
+if (rows.length > 0) console.log(`\n${rowsTable(rows)}`);
+if (Object.keys(behaviours).length > 0) console.log(`\n${behaviourTable(behaviours)}`);
+// What is kept with the sources comes from whole runs only.
+const results = flags.quick || flags.only ? build : here('.');
+writeFileSync(
+  path.join(results, 'results.json'),
+  `${JSON.stringify({ machine, rows, behaviour: behaviours }, null, 2)}\n`,
+);
+writeFileSync(path.join(results, 'chart.svg'), chartSvg(charts));
+console.log(
+  `\n${((performance.now() - begin) / 1000).toFixed(0)} s; ${path.relative('.', results) || '.'}/results.json, chart.svg`,
+);
+for (const failure of failures) console.error(`\nFAILED ${failure}`);
+if (failures.length > 0) process.exitCode = 1;

@@ -1,0 +1,53 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { show, showTime } from '../figures.mjs';
+import { interleaveAll, medianOf } from '../rounds.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What importing costs a program, and the package a disk. */
+export async function importAndSize({ scratch, quick }) {
+  const entry = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
+  writeFileSync(`${scratch}/empty.mjs`, 'export {};\n');
+  writeFileSync(`${scratch}/import.mjs`, `import { FileLock } from ${JSON.stringify(entry)};\nexport { FileLock };\n`);
+  const start = (program) => async () => {
+    const begin = process.hrtime.bigint();
+    const { status } = spawnSync(process.execPath, [`${scratch}/${program}`]);
+    if (status !== 0) throw new Error(`${program} failed`);
+    return Number(process.hrtime.bigint() - begin);
+  };
+  const results = await interleaveAll(quick ? 10 : 30, { import: start('import.mjs'), empty: start('empty.mjs') });
+  const difference = medianOf(results.import) - medianOf(results.empty);
+
+  const pack = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const [{ unpackedSize, files }] = Object.values(JSON.parse(pack));
+  const binaries = files.filter(({ path }) => path.endsWith('.node')).length;
+  return {
+    rows: [
+      {
+        work: 'import, over an empty program',
+        ours: showTime(medianOf(results.import)),
+        reference: `${showTime(medianOf(results.empty))} empty`,
+        figure: difference / 1e6,
+        unit: 'ms',
+        bar: ['≤', 6],
+        aim: 3,
+      },
+      {
+        work: 'size of the unpacked package',
+        ours: `${show(unpackedSize)} B, ${files.length} files`,
+        reference: '',
+        figure: unpackedSize / 1024,
+        unit: 'KiB',
+        bar: ['≤', 400],
+        aim: 250,
+        note: existsSync(`${root}/prebuilds`) ? `with ${binaries} binaries` : 'without binaries: none are built here',
+      },
+    ],
+  };
+}

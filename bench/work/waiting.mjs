@@ -1,0 +1,102 @@
+import { mkdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { median, quantile, show, showTime } from '../figures.mjs';
+import { interleaveAll, medianOf } from '../rounds.mjs';
+import { floorSide, ourSide } from '../side.mjs';
+
+/** What waits cost while nothing happens, each for another file. */
+export async function idleWaits({ scratch, quick }) {
+  const [count, milliseconds] = [300, quick ? 1500 : 3000];
+  const directory = `${scratch}/idle`;
+  mkdirSync(directory);
+  const [holder, waiter] = [ourSide(), ourSide()];
+  await holder.ask('holdMany', directory, count);
+  waiter.send('idleWaits', directory, count, milliseconds);
+  const [cpu, threadsBefore, threads] = await waiter.receive();
+  await Promise.all([holder.end(), waiter.end()]);
+  const share = cpu / (milliseconds * 1e6);
+  return {
+    rows: [
+      {
+        work: `CPU of 300 waits in ${milliseconds / 1000} s`,
+        ours: showTime(cpu),
+        reference: 'one core',
+        figure: share * 100,
+        unit: '%',
+        bar: ['≤', 5],
+        aim: 1,
+      },
+      {
+        work: 'threads of 300 waits',
+        ours: `${threads}`,
+        reference: `${threadsBefore} before`,
+        figure: threads - threadsBefore,
+        unit: '',
+        bar: ['≤', 65], // 64 waiting, and a constant
+        aim: 65,
+      },
+    ],
+  };
+}
+
+/** How late a timeout is, when many come at once. */
+export async function timeouts({ scratch, quick }) {
+  const [count, timeout] = [200, 300];
+  const directory = `${scratch}/timeouts`;
+  mkdirSync(directory);
+  const [holder, waiter] = [ourSide(), ourSide()];
+  await holder.ask('holdMany', directory, count);
+  const late = (command) => async () => {
+    waiter.send(command, directory, count, timeout);
+    return await waiter.receive();
+  };
+  const measures = { files: late('timeouts'), oneFile: late('timeoutsOfOne') };
+  await interleaveAll(1, measures);
+  const results = await interleaveAll(quick ? 2 : 8, measures);
+  await Promise.all([holder.end(), waiter.end()]);
+  const row = (work, times) => ({
+    work,
+    ours: `p50 ${showTime(median(times))}, most ${showTime(Math.max(...times))}`,
+    reference: 'the timeout',
+    figure: quantile(times, 0.99) / 1e6,
+    unit: 'ms',
+    bar: ['≤', 10],
+    aim: 3,
+    note: Math.min(...times) < 0 ? 'one was early' : undefined,
+  });
+  return {
+    rows: [
+      row('lateness of 200 timeouts at once, p99, 200 files', results.files.flat()),
+      row('the same, one file', results.oneFile.flat()),
+    ],
+  };
+}
+
+/** From the kill of the holder to the grant of a process that waits. */
+export async function takeOvers({ scratch, quick }) {
+  const takeOver = (make) => async () => {
+    const [holder, waiter] = [make(), make()];
+    const path = `${scratch}/take-over.lock`;
+    await holder.ask('hold', path);
+    await waiter.ask('wait', path);
+    await delay(10);
+    const killed = Number(process.hrtime.bigint());
+    holder.kill();
+    const [granted] = await waiter.receive();
+    await Promise.all([holder.exited, waiter.end()]);
+    return granted - killed;
+  };
+  const results = await interleaveAll(quick ? 5 : 15, { ours: takeOver(() => ourSide()), floor: takeOver(floorSide) });
+  return {
+    rows: [
+      {
+        work: 'take-over after SIGKILL of the holder, p50',
+        ours: showTime(medianOf(results.ours)),
+        reference: `${showTime(medianOf(results.floor))} C`,
+        figure: medianOf(results.ours) / 1e6,
+        unit: 'ms',
+        note: `of which the end of a Node process is most; worst ${show(Math.max(...results.ours) / 1e6)} ms`,
+      },
+    ],
+  };
+}
