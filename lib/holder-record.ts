@@ -29,13 +29,13 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, index) => {
   return value;
 });
 
-/** CRC-32 as in zlib and PNG. Node's own came with 20.15, later than the oldest Node that is supported. */
-function crc32(bytes: Buffer, length: number): number {
-  let crc = 0xffffffff;
-  for (let index = 0; index < length; index++) {
-    crc = (CRC_TABLE[(crc ^ (bytes[index] ?? 0)) & 0xff] ?? 0) ^ (crc >>> 8);
+/** CRC-32 as in zlib and PNG, going on from `crc`. Node's own came with 20.15, later than the oldest Node that is supported. */
+function crc32(bytes: Buffer, from: number, to: number, crc = 0): number {
+  let value = ~crc;
+  for (let index = from; index < to; index++) {
+    value = (CRC_TABLE[(value ^ (bytes[index] ?? 0)) & 0xff] ?? 0) ^ (value >>> 8);
   }
-  return ~crc >>> 0;
+  return ~value >>> 0;
 }
 
 /** One line's worth of text: control characters as in a URL, cut to so many bytes. */
@@ -58,17 +58,19 @@ function unescapeLine(line: string): string {
   }
 }
 
-/** What never changes of this process's records, encoded once. */
-let constantLines: string | undefined;
+/** What all records of this process begin with, encoded and summed once. */
+let beginning: { bytes: Buffer; crc: number } | undefined;
 
-function linesOfThisProcess(): string {
-  if (constantLines === undefined) {
+function beginningOfRecords(): { bytes: Buffer; crc: number } {
+  if (beginning === undefined) {
     const { pid, startTime, bootId, pidNamespace, hostname, command } = thisProcess();
-    constantLines =
-      `pid ${pid}\nstart ${startTime}\nboot ${bootId}\npidns ${pidNamespace}\n` +
-      `host ${oneLine(hostname, LONGEST_HOSTNAME)}\ncommand ${oneLine(command, LONGEST_COMMAND)}\n`;
+    const bytes = Buffer.from(
+      `${FIRST_LINE}\npid ${pid}\nstart ${startTime}\nboot ${bootId}\npidns ${pidNamespace}\n` +
+        `host ${oneLine(hostname, LONGEST_HOSTNAME)}\ncommand ${oneLine(command, LONGEST_COMMAND)}\n`,
+    );
+    beginning = { bytes, crc: crc32(bytes, 0, bytes.length) };
   }
-  return constantLines;
+  return beginning;
 }
 
 /**
@@ -82,10 +84,12 @@ export function encodeRecord(
   acquiredAt: string,
   atLeast: number,
 ): number {
-  const lines = `${FIRST_LINE}\nstate ${held ? 'held    ' : 'released'}\ntoken ${fencingToken}\nacquired ${acquiredAt}\n${linesOfThisProcess()}`;
-  const summed = buffer.write(lines, 0, 'utf8');
-  const checksum = crc32(buffer, summed).toString(16).padStart(8, '0');
-  const length = summed + buffer.write(`checksum ${checksum}\n`, summed, 'latin1');
+  const { bytes, crc } = beginningOfRecords();
+  const start = bytes.copy(buffer);
+  const state = held ? 'held    ' : 'released';
+  const end = start + buffer.write(`acquired ${acquiredAt}\ntoken ${fencingToken}\nstate ${state}\n`, start, 'latin1');
+  const checksum = crc32(buffer, start, end, crc).toString(16).padStart(8, '0');
+  const length = end + buffer.write(`checksum ${checksum}\n`, end, 'latin1');
   if (length >= atLeast) return length;
   buffer.fill(' ', length, atLeast - 1);
   buffer.write('\n', atLeast - 1);
@@ -105,7 +109,7 @@ export function parseRecord(content: Buffer): HolderRecord | null {
   const checksum = content.toString('latin1', end + 10, end + 19);
   if (
     checksum !==
-    `${crc32(content, end + 1)
+    `${crc32(content, 0, end + 1)
       .toString(16)
       .padStart(8, '0')}\n`
   )

@@ -1,26 +1,33 @@
-import { loadNative, type Native } from './native.js';
+import { BUSY, loadNative, type Native } from './native.js';
 
 /** Waits for which there is no thread are polled this often (ms). */
-const POLL_INTERVAL = 8;
+const POLL_INTERVAL = 9;
 
-/** Told once of how a wait ended by itself. */
+/** Who waits. Has at most one wait at a time, and is told once of how it ended by itself. */
 export interface WaitOwner {
   readonly path: string;
   onWaitEnded(outcome: number): void;
-  /** It is time for another attempt. */
-  onPoll(): void;
   /** Stops waiting, and holds nothing, until {@link resume}. */
   stepAside(): void;
   resume(): void;
 }
 
+interface PolledWait {
+  handle: number;
+  exclusive: boolean;
+  /** Of `performance.now()`. */
+  deadline: number;
+  /** Whether a thread may take over, once there is one. */
+  mayUseThread: boolean;
+}
+
 /**
- * The waits of this environment that are under way, each on a thread of the addon's or, where no
- * thread can be had, polled. An owner has at most one.
+ * The waits of this environment that are under way: each on a thread of the addon's, or, where no
+ * thread can be had, polled.
  */
 const onThreads = new Map<number, WaitOwner>();
-let polled = new Set<WaitOwner>();
-let pollTimer: NodeJS.Timeout | undefined;
+const polled = new Map<WaitOwner, PolledWait>();
+let pollIsComing = false;
 let native: Native | undefined;
 
 function prepare(path: string): Native {
@@ -34,24 +41,55 @@ function prepare(path: string): Native {
   return native;
 }
 
-function pollLater(): void {
-  if (pollTimer !== undefined) return;
-  pollTimer = setTimeout(() => {
-    pollTimer = undefined;
-    const round = polled;
-    polled = new Set();
-    for (const owner of round) owner.onPoll();
-  }, POLL_INTERVAL);
+function startOnThread(owner: WaitOwner, { handle, exclusive, deadline, mayUseThread }: PolledWait): boolean {
+  const started = mayUseThread && prepare(owner.path).startWait(handle, exclusive, deadline - performance.now());
+  if (started) onThreads.set(handle, owner);
+  return started;
 }
 
-/** The open file is the thread's from now on, and `handle` names the wait; if polled, it stays the owner's. */
-export function startWait(owner: WaitOwner, handle: number, exclusive: boolean, ms: number, onThread: boolean): void {
-  if (onThread && prepare(owner.path).startWait(handle, exclusive, ms)) {
-    onThreads.set(handle, owner);
-  } else {
-    polled.add(owner);
-    pollLater();
+/**
+ * Waits until `deadline` (of `performance.now()`). On a thread the open file is the thread's from now on,
+ * and `handle` names the wait; when polled, it stays the owner's, who then has to end the wait in time.
+ */
+export function startWait(
+  owner: WaitOwner,
+  handle: number,
+  exclusive: boolean,
+  deadline: number,
+  mayUseThread: boolean,
+): void {
+  const wait = { handle, exclusive, deadline, mayUseThread };
+  if (startOnThread(owner, wait)) return;
+  polled.set(owner, wait);
+  pollLater();
+}
+
+function pollLater(): void {
+  if (pollIsComing) return;
+  pollIsComing = true;
+  setTimeout(poll, POLL_INTERVAL);
+}
+
+function poll(): void {
+  pollIsComing = false;
+  let threadsAreLeft = true;
+  for (const [owner, wait] of [...polled]) {
+    if (polled.get(owner) !== wait) continue; // ended meanwhile, by another one's end
+    const outcome = prepare(owner.path).tryLock(wait.handle, wait.exclusive);
+    if (outcome !== BUSY) {
+      polled.delete(owner);
+      owner.onWaitEnded(outcome);
+    } else if (threadsAreLeft && wait.mayUseThread) {
+      threadsAreLeft = startOnThread(owner, wait);
+      if (threadsAreLeft) polled.delete(owner);
+    }
   }
+  if (polled.size > 0) pollLater();
+}
+
+/** Whether the owner waits on a thread, which itself ends the wait at the deadline. */
+export function waitsOnThread(owner: WaitOwner): boolean {
+  return !polled.has(owner);
 }
 
 /**

@@ -100,7 +100,8 @@ export class LockFile {
   recordGrant(handle: number): Grant {
     const count = this.#native.read(handle, scratch);
     const content = scratch.subarray(0, Math.max(0, count));
-    const acquiredAt = new Date().toISOString();
+    const clock = this.#native.wallClock();
+    const acquiredAt = toIsoString(Math.floor(clock / 1000));
     let previousHolder: LockHolder | null = null;
     let previousToken = this.#writtenToken;
     const unchanged = count > 0 && this.#written?.subarray(0, this.#writtenLength).equals(content);
@@ -111,7 +112,7 @@ export class LockFile {
       if (record?.held) previousHolder = holderOf(record);
       previousToken = record?.fencingToken ?? 0n;
     }
-    const fencingToken = nextFencingToken(previousToken, this.#native.wallClock());
+    const fencingToken = nextFencingToken(previousToken, clock);
     const length = encodeRecord(scratch, true, fencingToken, acquiredAt, count);
     const recorded = this.#native.write(handle, scratch, length) === length;
     return { previousHolder, fencingToken: recorded ? fencingToken : null, acquiredAt, length };
@@ -189,6 +190,16 @@ export class LockFile {
     if (this.#kept >= 0) this.#native.close(this.#kept);
     this.#kept = -1;
   }
+}
+
+let lastTime = 0;
+let lastText = '';
+
+/** A hot loop asks many times in the same millisecond, and the text costs as much as a system call. */
+function toIsoString(milliseconds: number): string {
+  if (milliseconds !== lastTime) lastText = new Date(milliseconds).toISOString();
+  lastTime = milliseconds;
+  return lastText;
 }
 
 /** Not Node's recursive mkdir, which says ENOENT where the file system is read-only. */

@@ -58,15 +58,21 @@ function watchNewest(): void {
   newest = null;
 }
 
-function watchLater(guard: Guard): void {
-  if (newest?.held) newest.watch();
-  newest = guard;
+/** Has the watch wait for the event loop to turn. To be called before what must be quick afterwards. */
+export function prepareToWatch(): void {
   if (newestWillBeWatched) return;
   newestWillBeWatched = true;
   setImmediate(() => {
     newestWillBeWatched = false;
     watchNewest();
   }).unref();
+}
+
+/** Has a new guard watched from when it is still held after the next one, or after the event loop has turned. */
+export function watchLater(guard: Guard): void {
+  if (newest?.held) newest.watch();
+  newest = guard;
+  prepareToWatch();
 }
 
 /** Guards whose record is marked released when this thread ends normally: with exit code 0. */
@@ -99,7 +105,6 @@ export class Guard implements LockGuard {
     readonly grant: Grant | null,
   ) {
     this.#owner = owner;
-    watchLater(this);
   }
 
   get path(): string {

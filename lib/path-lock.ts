@@ -1,13 +1,14 @@
 import { constants } from 'node:os';
-import { Deadline } from './deadline.js';
 import { publishAbandoned, publishRelease } from './diagnostics.js';
 import { LockError, LockTimeoutError } from './errors.js';
-import { findHolder, findHolderSync, holderHere } from './inspect.js';
-import { countPending, endWait, ownersWaitingFor, startWait, type WaitOwner } from './kernel-waits.js';
+import { findHolderSync, holderHere } from './inspect.js';
+import { countPending, endWait, ownersWaitingFor, startWait, type WaitOwner, waitsOnThread } from './kernel-waits.js';
 import type { LockFile } from './lock-file.js';
-import type { Guard, GuardOwner, GuardSource } from './lock-guard.js';
+import { type Guard, type GuardOwner, type GuardSource, prepareToWatch, watchLater } from './lock-guard.js';
 import { BUSY, cannotWait, failure, GRANTED, loadNative, type Native, REPLACED, TIMED_OUT } from './native.js';
 import type { LockMechanism } from './options.js';
+import { QueueTimer } from './queue-timer.js';
+import { Waiter } from './waiter.js';
 
 /** `acquireSync` wakes this often (ms), for the runtime to notice that its worker is terminated. */
 const SYNC_SLICE = 50;
@@ -17,23 +18,6 @@ const BURST = 3;
 const GAP = 100;
 /** … of which a sleep has to ask for half: the kernel adds its timer slack, 50 (prctl(2), PR_SET_TIMERSLACK). */
 const GAP_SLEEP = 50;
-
-class Waiter {
-  /** Its open file, if it has one; while a thread waits for it, the name of that wait. */
-  handle = -1;
-  /** No thread can wait for this one. */
-  polled = false;
-  onAbort: (() => void) | undefined;
-
-  constructor(
-    readonly source: GuardSource,
-    readonly exclusive: boolean,
-    readonly deadline: Deadline,
-    readonly signal: AbortSignal | undefined,
-    readonly resolve: (guard: Guard) => void,
-    readonly reject: (reason: unknown) => void,
-  ) {}
-}
 
 /**
  * What this environment (main thread or worker thread) holds and awaits of one path with one
@@ -45,8 +29,7 @@ class Waiter {
  * - `#inKernel`: the head, while a thread (or, without one, the poll) waits for it. Its open file is
  *   the thread's meanwhile.
  *
- * A waiter leaves `#waiters` exactly once, by `#settle`, which also ends its timer and its abort
- * listener; so of grant, abort and timeout only the first that reaches this thread counts.
+ * A waiter leaves `#waiters` exactly once, by `#settle`, which also ends its abort listener; so of grant, abort and timeout only the first that reaches this thread counts.
  *
  * - Abort or expiry of the one in the kernel: `endWait` answers at once. Either the thread had
  *   nothing, and will take nothing; or it had been granted and the news is still on its way, which
@@ -63,7 +46,9 @@ export class PathLock implements GuardOwner, WaitOwner {
   #sharedGuards = 0;
   readonly #waiters = new Set<Waiter>();
   #inKernel: Waiter | null = null;
+  readonly #timer = new QueueTimer(() => this.#onTimer());
   #burstStart = 0;
+  #burstIsOver = false;
   #freeSince = Number.NEGATIVE_INFINITY;
   readonly #native: Native;
 
@@ -90,19 +75,19 @@ export class PathLock implements GuardOwner, WaitOwner {
       } catch (error) {
         return Promise.reject(error);
       }
-      if (handle >= 0) return Promise.resolve(this.#grant(handle, source, exclusive));
+      if (handle >= 0) return Promise.resolve(this.#grantHere(handle, source, exclusive));
       handle = ~handle;
     }
-    const deadline = new Deadline(timeout, () => findHolder(this.path, this.mechanism));
     return new Promise((resolve, reject) => {
-      this.#enqueue(new Waiter(source, exclusive, deadline, signal, resolve, reject), handle);
+      this.#enqueue(new Waiter(this, source, exclusive, timeout, signal, resolve, reject), handle);
     });
   }
 
   acquireSync(source: GuardSource, exclusive: boolean, timeout: number): Guard {
     const deadline = performance.now() + timeout;
     let handle = this.#firstAttempt(source.file, exclusive);
-    if (handle >= 0) return this.#grant(handle, source, exclusive);
+    if (handle >= 0) return this.#grantHere(handle, source, exclusive);
+    prepareToWatch();
     const aside = new Set<WaitOwner>();
     try {
       if (timeout > 0) handle = this.#waitHere(~handle, source.file, exclusive, deadline, aside);
@@ -124,6 +109,7 @@ export class PathLock implements GuardOwner, WaitOwner {
     if (next === undefined || next.handle >= 0) guard.file.free(guard.handle);
     else next.handle = guard.file.unlock(guard.handle); // open already: the next one can have it so
     this.#freeSince = performance.now();
+    this.#burstIsOver = this.#freeSince - this.#burstStart > BURST;
     publishRelease(this.path, guard.exclusive);
     if (next !== undefined) this.#pump();
   }
@@ -140,7 +126,7 @@ export class PathLock implements GuardOwner, WaitOwner {
   }
 
   #attempt(file: LockFile, exclusive: boolean, handle: number, createParents: boolean): number {
-    this.#leaveGap();
+    if (this.#burstIsOver) this.#leaveGap();
     return file.attempt(exclusive, handle, createParents);
   }
 
@@ -151,13 +137,13 @@ export class PathLock implements GuardOwner, WaitOwner {
    */
   #leaveGap(): void {
     if (this.#exclusiveGuards + this.#sharedGuards > 0) return;
-    const now = performance.now();
-    if (now - this.#freeSince > GAP / 1000) {
-      this.#burstStart = now;
-    } else if (now - this.#burstStart > BURST) {
-      this.#native.pause(GAP_SLEEP);
-      this.#burstStart = performance.now();
-    }
+    if (performance.now() - this.#freeSince < GAP / 1000) this.#native.pause(GAP_SLEEP);
+    this.#startBurst();
+  }
+
+  #startBurst(): void {
+    this.#burstStart = performance.now();
+    this.#burstIsOver = false;
   }
 
   #grant(handle: number, source: GuardSource, exclusive: boolean): Guard {
@@ -171,8 +157,22 @@ export class PathLock implements GuardOwner, WaitOwner {
     return source.newGuard(this, handle, exclusive, file, grant);
   }
 
+  #grantHere(handle: number, source: GuardSource, exclusive: boolean): Guard {
+    const guard = this.#grant(handle, source, exclusive);
+    watchLater(guard);
+    return guard;
+  }
+
+  /** To one that has waited: the caller of `acquire` first, everything else after it. */
+  #deliver(waiter: Waiter, handle: number): void {
+    this.#settle(waiter);
+    const guard = this.#grant(handle, waiter.source, waiter.exclusive);
+    waiter.resolve(guard);
+    queueMicrotask(() => watchLater(guard));
+  }
+
   #grantOrPutAway(handle: number, source: GuardSource, exclusive: boolean): Guard | null {
-    if (handle >= 0) return this.#grant(handle, source, exclusive);
+    if (handle >= 0) return this.#grantHere(handle, source, exclusive);
     source.file.putAway(~handle);
     return null;
   }
@@ -202,7 +202,7 @@ export class PathLock implements GuardOwner, WaitOwner {
       if (left <= 0) return ~open;
       const outcome = this.#native.waitHere(open, exclusive, Math.min(SYNC_SLICE, left));
       if (outcome === BUSY) continue;
-      this.#burstStart = performance.now();
+      this.#startBurst();
       if (outcome === GRANTED) return open;
       if (outcome !== REPLACED) throw failure(outcome, this.path);
       const next = file.attempt(exclusive, -1, false);
@@ -215,7 +215,7 @@ export class PathLock implements GuardOwner, WaitOwner {
 
   /** `handle`: the file with which the waiter has already tried in vain, or -1. */
   #enqueue(waiter: Waiter, handle: number): void {
-    if (waiter.deadline.timeout === 0) {
+    if (waiter.timeout === 0) {
       waiter.source.file.putAway(handle);
       this.#timeOut(waiter);
       return;
@@ -227,7 +227,7 @@ export class PathLock implements GuardOwner, WaitOwner {
       waiter.onAbort = () => this.#onAbort(waiter);
       waiter.signal.addEventListener('abort', waiter.onAbort, { once: true });
     }
-    waiter.deadline.start(() => this.#onTimeOver(waiter));
+    this.#timer.callAt(waiter.firstLook);
     // With a file in hand it is the head, and has just tried: no need to try again.
     if (handle >= 0 && !this.#bars(waiter.exclusive)) this.#waitInKernel(waiter, handle);
   }
@@ -241,11 +241,15 @@ export class PathLock implements GuardOwner, WaitOwner {
       try {
         const outcome = this.#attempt(head.source.file, head.exclusive, handle, false);
         if (outcome < 0) {
-          this.#waitInKernel(head, ~outcome);
-          return;
+          if (performance.now() < head.deadline) {
+            this.#waitInKernel(head, ~outcome);
+            return;
+          }
+          head.source.file.putAway(~outcome);
+          this.#timeOut(head);
+          continue;
         }
-        this.#settle(head);
-        head.resolve(this.#grant(outcome, head.source, head.exclusive));
+        this.#deliver(head, outcome);
       } catch (error) {
         this.#settle(head);
         head.reject(error);
@@ -256,7 +260,7 @@ export class PathLock implements GuardOwner, WaitOwner {
   #waitInKernel(head: Waiter, handle: number): void {
     this.#inKernel = head;
     head.handle = handle;
-    startWait(this, handle, head.exclusive, head.deadline.left, !head.polled);
+    startWait(this, handle, head.exclusive, head.deadline, !head.polled);
   }
 
   /** The head is in the kernel no more. True: it had been granted meanwhile. */
@@ -285,10 +289,9 @@ export class PathLock implements GuardOwner, WaitOwner {
     const head = this.#inKernel;
     if (head === null) return;
     this.#inKernel = null;
-    this.#burstStart = performance.now();
+    this.#startBurst();
     if (outcome === GRANTED) {
-      this.#settle(head);
-      head.resolve(this.#grant(head.handle, head.source, head.exclusive));
+      this.#deliver(head, head.handle);
     } else {
       head.handle = -1;
       if (outcome === TIMED_OUT) {
@@ -311,12 +314,6 @@ export class PathLock implements GuardOwner, WaitOwner {
     this.#pump();
   }
 
-  /** For the waits: it is time to poll. */
-  onPoll(): void {
-    this.#inKernel = null;
-    this.#pump();
-  }
-
   #onAbort(waiter: Waiter): void {
     if (waiter === this.#inKernel) this.#takeOutOfKernel();
     this.#closeFile(waiter);
@@ -325,10 +322,19 @@ export class PathLock implements GuardOwner, WaitOwner {
     this.#pump();
   }
 
+  /** Some deadline is near, or has come. */
+  #onTimer(): void {
+    for (const waiter of this.#waiters) {
+      const onThread = waiter === this.#inKernel && waitsOnThread(this);
+      const next = waiter.look(onThread);
+      if (next === null) this.#onTimeOver(waiter);
+      else this.#timer.callAt(next);
+    }
+  }
+
   #onTimeOver(waiter: Waiter): void {
     if (waiter === this.#inKernel && this.#endKernelWait()) {
-      this.#settle(waiter);
-      waiter.resolve(this.#grant(waiter.handle, waiter.source, waiter.exclusive));
+      this.#deliver(waiter, waiter.handle);
     } else {
       this.#closeFile(waiter);
       this.#timeOut(waiter);
@@ -340,15 +346,14 @@ export class PathLock implements GuardOwner, WaitOwner {
     // Pending until it is rejected: the process must not end before.
     countPending(1, this.path);
     this.#settle(waiter);
-    const holder = this.#bars(waiter.exclusive) ? Promise.resolve(holderHere(this.path)) : waiter.deadline.holder();
-    void holder.then((who) => {
+    const here = this.#bars(waiter.exclusive) ? holderHere(this.path) : null;
+    void waiter.findHolder(here).then((holder) => {
       countPending(-1, this.path);
-      waiter.reject(new LockTimeoutError(this.path, waiter.exclusive, waiter.deadline.timeout, who));
+      waiter.reject(new LockTimeoutError(this.path, waiter.exclusive, waiter.timeout, holder));
     });
   }
 
   #settle(waiter: Waiter): void {
-    waiter.deadline.stop();
     if (waiter.onAbort !== undefined) waiter.signal?.removeEventListener('abort', waiter.onAbort);
     if (this.#waiters.delete(waiter)) countPending(-1, this.path);
   }

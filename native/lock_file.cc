@@ -64,14 +64,14 @@ LockFile::OpenResult LockFile::Open(const char* path, unsigned permissions, Mech
   FileStatus status;
   if (fd == -1) {
     // A socket cannot be opened at all, nor a device without a driver.
-    if (StatAt(AT_FDCWD, path, &status) == 0 && status.kind == FileKind::kOther) {
+    if (IdentifyPath(path, &status) == 0 && status.kind == FileKind::kOther) {
       return OpenResult::kNotAFile;
     }
     *error = {Syscall::kOpen, first_error};
     return OpenResult::kFailed;
   }
   fd_ = fd;
-  if (const int number = StatDescriptor(fd_, &status)) {
+  if (const int number = IdentifyDescriptor(fd_, &status)) {
     *error = {Syscall::kFstat, number};
     Close();
     return OpenResult::kFailed;
@@ -128,7 +128,7 @@ Outcome LockFile::LockUnlessInterrupted(Mode mode, OsError* error) {
 
 bool LockFile::PathNamesThis() const {
   FileStatus now;
-  return StatAt(AT_FDCWD, path_, &now) == 0 && now.identity == identity_;
+  return IdentifyPath(path_, &now) == 0 && now.identity == identity_;
 }
 
 int LockFile::Read(void* buffer, size_t size, OsError* error) const {

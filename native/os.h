@@ -39,6 +39,10 @@ struct FileStatus {
 int StatDescriptor(int fd, FileStatus* status);
 // Of a name in an open directory; an absolute path ignores the directory. Does not follow a link.
 int StatAt(int directory, const char* path, FileStatus* status);
+// The same without `modified`, for the hot path. Asking for a file's time makes the next write to
+// it dearer (Linux 6.13, multigrain timestamps: the write must take a finer one).
+int IdentifyDescriptor(int fd, FileStatus* status);
+int IdentifyPath(const char* path, FileStatus* status);
 int DuplicateAboveStandard(int fd, int* copy);  // close-on-exec, >= 3
 
 // Open-file-description locks over the whole file (fcntl(2)): never the process-owned F_SETLK,

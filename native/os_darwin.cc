@@ -68,6 +68,9 @@ int StatAt(int directory, const char* path, FileStatus* status) {
   return 0;
 }
 
+int IdentifyDescriptor(int fd, FileStatus* status) { return StatDescriptor(fd, status); }
+int IdentifyPath(const char* path, FileStatus* status) { return StatAt(AT_FDCWD, path, status); }
+
 int DuplicateAboveStandard(int fd, int* copy) {
   *copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
   return *copy == -1 ? errno : 0;
