@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { describeHolder, type LockHolder } from './lock-holder.js';
 
@@ -62,11 +63,14 @@ export class LockTimeoutError extends LockError {
 }
 
 /** The error for a system call that failed with the (positive) number `errno`. */
-export function systemError(syscall: string, errno: number, path: string): LockError {
-  const [code, description] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
+export function systemError(syscall: string, errno: number, path: string, message?: string): LockError {
+  // libuv knows the errors of its own calls: not ENOLCK, ESTALE nor EDEADLK.
+  const known = getSystemErrorMap().get(-errno);
+  const code = known?.[0] ?? Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `E${errno}`;
+  const description = known?.[1] ?? 'the system says no more than that';
   const fields = { code, errno: -errno, syscall, path };
   const cause = Object.assign(new Error(`${code}: ${description}, ${syscall} '${path}'`), fields);
-  return new LockError(`Cannot lock '${path}': ${description} (${code}, ${syscall})`, { ...fields, cause });
+  return new LockError(message ?? `Cannot lock '${path}': ${description} (${code}, ${syscall})`, { ...fields, cause });
 }
 
 /** The error for a FIFO, a socket or a device at the path. */

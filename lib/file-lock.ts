@@ -21,7 +21,8 @@ import {
   noMeaning,
   type TryAcquireOptions,
 } from './options.js';
-import { type PathLock, pathLockOf } from './path-lock.js';
+import type { PathLock } from './path-lock.js';
+import { pathLockOf } from './path-locks.js';
 
 const NO_OPTIONS = {};
 

@@ -96,10 +96,9 @@ export function encodeRecord(
   return atLeast;
 }
 
-/** Whether a file with these first bytes is ours to write: empty, all NUL, or begun with our magic, if only just. */
+/** Whether a file with these first bytes is ours to write: empty, all NUL, or begun with our magic. */
 export function isOurs(content: Buffer): boolean {
-  const beginning = content.toString('latin1', 0, MAGIC.length);
-  return MAGIC.startsWith(beginning) || beginning === MAGIC || content.every((byte) => byte === 0);
+  return content.toString('latin1', 0, MAGIC.length) === MAGIC || content.every((byte) => byte === 0);
 }
 
 /** The record that a file begins with; null when there is none, or a damaged one. Never throws. */
@@ -161,9 +160,11 @@ export function holderOf(record: HolderRecord): LockHolder {
 
 /**
  * The token of the next grant: greater than the last one, and than that of a file that was removed
- * before. Hence the clock's microseconds: in a coarser unit a token could be ahead of the clock.
+ * before. Hence the clock's microseconds: in a coarser unit a token could be ahead of the clock. Null: somebody has
+ * written the largest one, and there is none after it.
  */
-export function nextFencingToken(previous: bigint, wallClockMicroseconds: number): bigint {
+export function nextFencingToken(previous: bigint, wallClockMicroseconds: number): bigint | null {
   const clock = BigInt(wallClockMicroseconds);
-  return previous >= clock ? previous + 1n : clock;
+  if (previous < clock) return clock;
+  return previous < LARGEST_TOKEN ? previous + 1n : null;
 }

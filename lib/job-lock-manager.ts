@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { onAbort } from './abort.js';
 import { LockError, LockTimeoutError } from './errors.js';
 import { FileLock } from './file-lock.js';
 import type { LockReport } from './inspect.js';
@@ -54,6 +55,9 @@ type GuardArguments = ConstructorParameters<typeof Guard>;
 
 /** A guard that its manager knows of, from the grant until it is released. */
 class ManagedGuard extends Guard {
+  /** Whether its caller has it. */
+  delivered = true;
+
   constructor(
     private readonly known: { delete(guard: ManagedGuard): unknown },
     ...args: GuardArguments
@@ -62,7 +66,8 @@ class ManagedGuard extends Guard {
   }
 
   override release(): void {
-    super.release();
+    if (this.delivered) super.release();
+    else this.withdraw();
     this.known.delete(this);
   }
 }
@@ -134,17 +139,17 @@ export class JobLockManager implements Disposable {
 
   /** Waits for the lock of a job, and makes its directory. Rejects as `FileLock.acquire`; with `ERR_LOCK_CLOSED` when the manager is closed. */
   async lockJobDirectory(jobId: string, options: AcquireOptions = NO_OPTIONS): Promise<JobLockGuard> {
-    return (await this.#acquire(this.#jobLock(jobId), options)) as ManagedJobGuard;
+    return this.#acquire(this.#jobLock(jobId, false), options) as Promise<ManagedJobGuard>;
   }
 
   /** The same, blocking this thread. Throws as `FileLock.acquireSync`. */
   lockJobDirectorySync(jobId: string, options: AcquireSyncOptions = NO_OPTIONS): JobLockGuard {
-    return this.#jobLock(jobId).acquireSync(options) as ManagedJobGuard;
+    return this.#jobLock(jobId, true).acquireSync(options) as ManagedJobGuard;
   }
 
   /** Takes the lock of a job if it is free, else gives null. Never waits. */
   tryLockJobDirectory(jobId: string, options: TryAcquireOptions = NO_OPTIONS): JobLockGuard | null {
-    return this.#jobLock(jobId).tryAcquire(options) as ManagedJobGuard | null;
+    return this.#jobLock(jobId, true).tryAcquire(options) as ManagedJobGuard | null;
   }
 
   /** Releases what this manager holds of a job; false when that is nothing. */
@@ -174,6 +179,7 @@ export class JobLockManager implements Disposable {
     const guards = this.#indexGuards;
     const lock = this.#lock(path.join(this.jobsDirectory, INDEX_LOCK), (...args) => {
       const guard = new ManagedGuard(guards, ...args);
+      guard.delivered = false;
       guards.add(guard);
       return guard;
     });
@@ -212,7 +218,7 @@ export class JobLockManager implements Disposable {
     return { activeLocks: this.#jobGuards.jobs(), lockCount: this.#jobGuards.count };
   }
 
-  /** Releases what this manager holds, and rejects its pending waits and all later calls with `ERR_LOCK_CLOSED`. */
+  /** Releases what this manager holds, and rejects its pending waits, and later locking and clean-up, with `ERR_LOCK_CLOSED`. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -241,34 +247,40 @@ export class JobLockManager implements Disposable {
     return new FileLock(lockPath, this.#options, newGuard);
   }
 
-  #jobLock(jobId: string): FileLock {
+  /** `delivered`: whether its callers have the guard as soon as it is granted. */
+  #jobLock(jobId: string, delivered: boolean): FileLock {
     const lockPath = jobLockPath(this.jobsDirectory, checkJobId(jobId));
     const guards = this.#jobGuards;
     return this.#lock(lockPath, (...args) => {
       const guard = new ManagedJobGuard(jobId, guards, ...args);
+      guard.delivered = delivered;
       guards.add(guard);
       return guard;
     });
   }
 
   /**
-   * Waits as the lock does, and also ends when the manager is closed. A grant that comes first is a grant,
-   * as with every lock: the guard is known to the manager from then on, and if `close` releases it before
-   * it is delivered, it is delivered released, with what it has been told of its previous holder.
+   * Waits as the lock does, and also ends when the manager is closed. A grant that comes before an abort is
+   * a grant, as with every lock. One that `close` releases before its caller has it is withdrawn: it is as
+   * if it had not been, and whoever had abandoned the lock is told to the next one.
    */
   async #acquire(lock: FileLock, options: AcquireOptions): Promise<LockGuard> {
     checkObject(options);
+    const { mode, timeout } = options;
     const signal = checkSignal(options.signal);
-    if (signal?.aborted) throw signal.reason;
     const controller = new AbortController();
     const forward = () => controller.abort(signal?.reason);
-    signal?.addEventListener('abort', forward);
+    if (signal?.aborted) forward();
+    const ignoreAbort = signal === undefined ? undefined : onAbort(signal, forward);
     this.#pending.add(controller);
     try {
-      return await lock.acquire({ ...options, signal: controller.signal });
+      const guard = (await lock.acquire({ mode, timeout, signal: controller.signal })) as ManagedGuard;
+      if (!guard.held) throw this.#closedError();
+      guard.delivered = true;
+      return guard;
     } finally {
       this.#pending.delete(controller);
-      signal?.removeEventListener('abort', forward);
+      ignoreAbort?.();
     }
   }
 

@@ -1,3 +1,4 @@
+import { now, setTimeout } from './clock.js';
 import { BUSY, loadNative, type Native } from './native.js';
 
 /** Waits for which there is no thread are polled this often (ms). */
@@ -15,40 +16,50 @@ export interface WaitOwner {
 interface PolledWait {
   handle: number;
   exclusive: boolean;
-  /** Of `performance.now()`. */
+  /** Of the monotonic clock. */
   deadline: number;
   /** Whether a thread may take over, once there is one. */
   mayUseThread: boolean;
 }
 
-/**
- * The waits of this environment that are under way: each on a thread of the addon's, or, where no
- * thread can be had, polled.
- */
-const onThreads = new Map<number, WaitOwner>();
+/** The waits of an environment that are on threads of the addon's, and how many keep the process alive. */
+export interface Waits {
+  readonly onThreads: Map<number, WaitOwner>;
+  pending: number;
+}
+
 const polled = new Map<WaitOwner, PolledWait>();
 let pollIsComing = false;
 let native: Native | undefined;
 
-function prepare(path: string): Native {
-  if (native !== undefined) return native;
-  native = loadNative(path);
-  native.onWaitEnded((handle, outcome) => {
-    const owner = onThreads.get(handle);
-    onThreads.delete(handle);
-    owner?.onWaitEnded(outcome);
-  });
-  return native;
+/**
+ * The addon, which tells of its waits. The waits are kept with it, since this module can be loaded more
+ * than once (tests that reset modules do so) and the addon then is the same all the same.
+ */
+function prepare(path: string): Native & { waits: Waits } {
+  native ??= loadNative(path);
+  if (native.waits === undefined) {
+    const waits: Waits = { onThreads: new Map(), pending: 0 };
+    native.waits = waits;
+    native.onWaitEnded((handle, outcome) => {
+      const owner = waits.onThreads.get(handle);
+      waits.onThreads.delete(handle);
+      owner?.onWaitEnded(outcome);
+    });
+  }
+  return native as Native & { waits: Waits };
 }
 
 function startOnThread(owner: WaitOwner, { handle, exclusive, deadline, mayUseThread }: PolledWait): boolean {
-  const started = mayUseThread && prepare(owner.path).startWait(handle, exclusive, deadline - performance.now());
-  if (started) onThreads.set(handle, owner);
+  if (!mayUseThread) return false;
+  const { waits, startWait } = prepare(owner.path);
+  const started = startWait(handle, exclusive, deadline - now());
+  if (started) waits.onThreads.set(handle, owner);
   return started;
 }
 
 /**
- * Waits until `deadline` (of `performance.now()`). On a thread the open file is the thread's from now on,
+ * Waits until `deadline` (of the monotonic clock). On a thread the open file is the thread's from now on,
  * and `handle` names the wait; when polled, it stays the owner's, who then has to end the wait in time.
  */
 export function startWait(
@@ -98,22 +109,21 @@ export function waitsOnThread(owner: WaitOwner): boolean {
  */
 export function endWait(owner: WaitOwner, handle: number): number | null {
   if (polled.delete(owner)) return null;
-  onThreads.delete(handle);
-  return prepare(owner.path).cancelWait(handle);
+  const { waits, cancelWait } = prepare(owner.path);
+  waits.onThreads.delete(handle);
+  return cancelWait(handle);
 }
 
 /** The owners that wait on threads for the file that is open by `handle`, by whichever path they know it. */
 export function ownersWaitingFor(handle: number, path: string): WaitOwner[] {
-  if (onThreads.size === 0) return [];
-  const waits = [...onThreads].filter(([wait]) => prepare(path).contend(wait, handle));
-  return waits.map(([, owner]) => owner);
+  const { waits, contend } = prepare(path);
+  return [...waits.onThreads].filter(([wait]) => contend(wait, handle)).map(([, owner]) => owner);
 }
-
-let pending = 0;
 
 /** Counts the waits that keep the process alive; a held lock does not. */
 export function countPending(change: 1 | -1, path: string): void {
-  pending += change;
-  if (pending === 0) prepare(path).keepAlive(false);
-  else if (pending === 1 && change === 1) prepare(path).keepAlive(true);
+  const { waits, keepAlive } = prepare(path);
+  waits.pending += change;
+  if (waits.pending === 0) keepAlive(false);
+  else if (waits.pending === 1 && change === 1) keepAlive(true);
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { fromFileSystemError, systemError } from './errors.js';
@@ -22,9 +22,21 @@ export interface Grant {
   readonly previousHolder: LockHolder | null;
   /** Null: nothing was recorded. */
   readonly fencingToken: bigint | null;
+  /** The record that told of the previous holder. */
+  readonly previousContent: Buffer | null;
   readonly acquiredAt: string;
   readonly length: number;
 }
+
+const NOTHING_RECORDED: Grant = {
+  previousHolder: null,
+  fencingToken: null,
+  previousContent: null,
+  acquiredAt: '',
+  length: 0,
+};
+/** A blank file of more bytes than this was not made to be a lock. */
+const LARGEST_BLANK = 1024 * 1024;
 
 /** For records on their way; only one is at a time. */
 const scratch = Buffer.alloc(RECORD_LIMIT);
@@ -98,44 +110,63 @@ export class LockFile {
    * record is a hint, and what cannot be written, on a full disk say, is not recorded.
    */
   recordGrant(handle: number): Grant {
+    try {
+      return this.#recordGrant(handle);
+    } catch {
+      return NOTHING_RECORDED; // somebody has replaced Date, or worse; the lock is granted all the same
+    }
+  }
+
+  #recordGrant(handle: number): Grant {
     const count = this.#native.read(handle, scratch);
     const content = scratch.subarray(0, Math.max(0, count));
-    const clock = this.#native.wallClock();
-    const acquiredAt = toIsoString(Math.floor(clock / 1000));
     let previousHolder: LockHolder | null = null;
+    let previousContent: Buffer | null = null;
     let previousToken = this.#writtenToken;
     const unchanged = count > 0 && this.#written?.subarray(0, this.#writtenLength).equals(content);
     if (!unchanged) {
-      const nothing = { previousHolder, fencingToken: null, acquiredAt, length: 0 };
-      if (count < 0 || !isOurs(content) || !this.#isOursBeyond(content)) return nothing;
+      if (count < 0 || !isOurs(content) || !this.#isOursBeyond(content)) return NOTHING_RECORDED;
       const record = parseRecord(content);
-      if (record?.held) previousHolder = holderOf(record);
+      if (record?.held) {
+        previousHolder = holderOf(record);
+        previousContent = Buffer.from(content);
+      }
       previousToken = record?.fencingToken ?? 0n;
     }
+    const clock = this.#native.wallClock();
+    const acquiredAt = toIsoString(Math.floor(clock / 1000));
     const fencingToken = nextFencingToken(previousToken, clock);
+    if (fencingToken === null) return { ...NOTHING_RECORDED, previousHolder };
     const length = encodeRecord(scratch, true, fencingToken, acquiredAt, count);
     const recorded = this.#native.write(handle, scratch, length) === length;
-    return { previousHolder, fencingToken: recorded ? fencingToken : null, acquiredAt, length };
+    return { previousHolder, previousContent, fencingToken: recorded ? fencingToken : null, acquiredAt, length };
   }
 
-  /** Content that fills the buffer with NULs: is the rest of the file empty too? */
+  /** Content that fills the buffer with NULs: is the rest of the file empty too? A large file is none of ours. */
   #isOursBeyond(content: Buffer): boolean {
     if (content.length < RECORD_LIMIT || content[0] !== 0) return true;
     try {
-      return readFileSync(this.path).every((byte) => byte === 0);
+      return lstatSync(this.path).size <= LARGEST_BLANK && readFileSync(this.path).every((byte) => byte === 0);
     } catch {
       return false;
     }
   }
 
-  /** Says in the record that its lock was released, and not abandoned. To be called before the unlock. */
-  recordRelease(handle: number, grant: Grant): void {
+  /**
+   * Says in the record that its lock was released, and not abandoned; or, if the grant was not delivered,
+   * puts back what it had found. To be called before the unlock.
+   */
+  recordRelease(handle: number, grant: Grant, undelivered: boolean): void {
     if (grant.fencingToken === null) return;
     this.#written ??= Buffer.alloc(RECORD_LIMIT);
     this.#writtenToken = grant.fencingToken;
     this.#writtenLength = encodeRecord(this.#written, false, grant.fencingToken, grant.acquiredAt, grant.length);
-    const result = this.#native.write(handle, this.#written, this.#writtenLength);
-    if (result === this.#writtenLength) return;
+    let bytes = this.#written.subarray(0, this.#writtenLength);
+    if (undelivered && grant.previousContent !== null) {
+      bytes = grant.previousContent;
+      this.#writtenLength = 0;
+    }
+    if (this.#native.write(handle, bytes, bytes.length) === bytes.length) return;
     this.#writtenLength = 0;
     process.emitWarning(
       `Could not record the release of '${this.path}': its next holder will be told that this one was abandoned`,

@@ -1,3 +1,4 @@
+import { setImmediate } from './clock.js';
 import type { Grant, LockFile } from './lock-file.js';
 import type { LockHolder } from './lock-holder.js';
 import type { LockMode } from './options.js';
@@ -31,7 +32,7 @@ export interface GuardSource {
 export interface GuardOwner {
   readonly path: string;
   /** Called once for each guard, with what it was made from. */
-  release(guard: Guard): void;
+  release(guard: Guard, undelivered: boolean): void;
 }
 
 /**
@@ -83,7 +84,7 @@ function releaseAtExit(guard: Guard): void {
     const guards = new Set<Guard>();
     untilExit = guards;
     process.once('exit', (code) => {
-      if (code === 0) for (const each of guards) each.release();
+      if (code === 0) for (const each of guards) each.recordRelease();
     });
   }
   untilExit.add(guard);
@@ -128,11 +129,25 @@ export class Guard implements LockGuard {
   }
 
   release(): void {
+    this.#end(false);
+  }
+
+  /** As if it had never been granted: for one of which its caller has not heard yet. */
+  withdraw(): void {
+    this.#end(true);
+  }
+
+  #end(undelivered: boolean): void {
     if (!this.#held) return;
     this.#held = false;
     if (this.#watched) forgotten.unregister(this);
     if (this.#meantUntilExit) untilExit?.delete(this);
-    this.#owner.release(this);
+    this.#owner.release(this, undelivered);
+  }
+
+  /** Says in the record that the lock is released, and keeps it to the very end. */
+  recordRelease(): void {
+    if (this.#held && this.grant !== null) this.file.recordRelease(this.handle, this.grant, false);
   }
 
   untilExit(): void {

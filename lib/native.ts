@@ -10,9 +10,6 @@ export const GRANTED = 1;
 export const REPLACED = 2;
 export const TIMED_OUT = 3;
 
-/** A lock file that clean-up left alone. */
-export const LEFT = -1;
-
 /**
  * The addon, described in native/addon.cc. A file is known by its handle, a small integer, which is
  * gone after every outcome but {@link BUSY} and {@link GRANTED}.
@@ -32,7 +29,7 @@ export interface Native {
   read(handle: number, buffer: Buffer): Result;
   /** How many bytes of the buffer were written at the file's start. */
   write(handle: number, buffer: Buffer, length: number): Result;
-  /** {@link LEFT}, or how many of the removed file's first bytes are in the buffer. See native/stale_lock.h. */
+  /** How many of the removed file's first bytes are in the buffer; -1 if it was left alone. See native/stale_lock.h. */
   removeStale(
     directory: number,
     subdirectory: string,
@@ -46,6 +43,8 @@ export interface Native {
   pause(microseconds: number): void;
   onWaitEnded(callback: (handle: number, outcome: Result) => void): void;
   keepAlive(alive: boolean): void;
+  /** Kept here by lib/kernel-waits.ts. */
+  waits?: unknown;
 }
 
 // As in native/os.h and native/addon.cc.

@@ -110,7 +110,8 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   // By shape, since a signal may come from another realm.
   const signal = value as Partial<AbortSignal> | null;
-  if (typeof signal?.aborted === 'boolean' && signal.addEventListener && signal.removeEventListener) {
+  const methods = [signal?.addEventListener, signal?.removeEventListener];
+  if (typeof signal?.aborted === 'boolean' && methods.every((method) => typeof method === 'function')) {
     return value as AbortSignal;
   }
   throw invalidArgument('TYPE', `The "signal" option must be an AbortSignal. Received ${show(value)}`);

@@ -1,6 +1,8 @@
 import { constants } from 'node:os';
+import { now } from './clock.js';
 import { publishAbandoned, publishRelease } from './diagnostics.js';
-import { LockError, LockTimeoutError } from './errors.js';
+import { LockTimeoutError, systemError } from './errors.js';
+import { HolderQuestion, LEAD } from './holder-question.js';
 import { findHolderSync, holderHere } from './inspect.js';
 import { countPending, endWait, ownersWaitingFor, startWait, type WaitOwner, waitsOnThread } from './kernel-waits.js';
 import type { LockFile } from './lock-file.js';
@@ -10,6 +12,8 @@ import type { LockMechanism } from './options.js';
 import { QueueTimer } from './queue-timer.js';
 import { Waiter } from './waiter.js';
 
+/** A thread tells of its timeout by itself; it is asked only when it is later than this (ms). */
+const THREAD_GRACE = 5;
 /** `acquireSync` wakes this often (ms), for the runtime to notice that its worker is terminated. */
 const SYNC_SLICE = 50;
 /** After this many milliseconds of back-to-back grants … */
@@ -47,6 +51,7 @@ export class PathLock implements GuardOwner, WaitOwner {
   readonly #waiters = new Set<Waiter>();
   #inKernel: Waiter | null = null;
   readonly #timer = new QueueTimer(() => this.#onTimer());
+  #question: HolderQuestion | undefined;
   #burstStart = 0;
   #burstIsOver = false;
   #freeSince = Number.NEGATIVE_INFINITY;
@@ -79,12 +84,12 @@ export class PathLock implements GuardOwner, WaitOwner {
       handle = ~handle;
     }
     return new Promise((resolve, reject) => {
-      this.#enqueue(new Waiter(this, source, exclusive, timeout, signal, resolve, reject), handle);
+      this.#enqueue(new Waiter(source, exclusive, timeout, signal, resolve, reject), handle);
     });
   }
 
   acquireSync(source: GuardSource, exclusive: boolean, timeout: number): Guard {
-    const deadline = performance.now() + timeout;
+    const deadline = now() + timeout;
     let handle = this.#firstAttempt(source.file, exclusive);
     if (handle >= 0) return this.#grantHere(handle, source, exclusive);
     prepareToWatch();
@@ -100,15 +105,16 @@ export class PathLock implements GuardOwner, WaitOwner {
     throw new LockTimeoutError(this.path, exclusive, timeout, holder);
   }
 
-  /** For the guard, once. */
-  release(guard: Guard): void {
+  /** For the guard, once. `undelivered`: nobody has heard of it, and of what it was told. */
+  release(guard: Guard, undelivered: boolean): void {
     if (guard.exclusive) this.#exclusiveGuards--;
     else this.#sharedGuards--;
-    if (guard.grant !== null) guard.file.recordRelease(guard.handle, guard.grant);
-    const [next] = this.#waiters;
+    if (guard.grant !== null) guard.file.recordRelease(guard.handle, guard.grant, undelivered);
+    // Where the process exits, nobody who is let in would ever come to know.
+    const [next] = isExiting() ? [] : this.#waiters;
     if (next === undefined || next.handle >= 0) guard.file.free(guard.handle);
     else next.handle = guard.file.unlock(guard.handle); // open already: the next one can have it so
-    this.#freeSince = performance.now();
+    this.#freeSince = now();
     this.#burstIsOver = this.#freeSince - this.#burstStart > BURST;
     publishRelease(this.path, guard.exclusive);
     if (next !== undefined) this.#pump();
@@ -137,12 +143,12 @@ export class PathLock implements GuardOwner, WaitOwner {
    */
   #leaveGap(): void {
     if (this.#exclusiveGuards + this.#sharedGuards > 0) return;
-    if (performance.now() - this.#freeSince < GAP / 1000) this.#native.pause(GAP_SLEEP);
+    if (now() - this.#freeSince < GAP / 1000) this.#native.pause(GAP_SLEEP);
     this.#startBurst();
   }
 
   #startBurst(): void {
-    this.#burstStart = performance.now();
+    this.#burstStart = now();
     this.#burstIsOver = false;
   }
 
@@ -189,16 +195,18 @@ export class PathLock implements GuardOwner, WaitOwner {
     for (;;) {
       if (this.#native.ownLockBars(open, exclusive)) {
         file.close(open);
-        throw new LockError(
+        throw systemError(
+          this.mechanism,
+          constants.errno.EDEADLK,
+          this.path,
           `Waiting for '${this.path}' would never end: this thread holds the lock itself, and cannot release it while it waits`,
-          { code: 'EDEADLK', path: this.path, syscall: this.mechanism, errno: -constants.errno.EDEADLK },
         );
       }
       for (const owner of ownersWaitingFor(open, this.path)) {
         owner.stepAside();
         aside.add(owner);
       }
-      const left = deadline - performance.now();
+      const left = deadline - now();
       if (left <= 0) return ~open;
       const outcome = this.#native.waitHere(open, exclusive, Math.min(SYNC_SLICE, left));
       if (outcome === BUSY) continue;
@@ -220,14 +228,17 @@ export class PathLock implements GuardOwner, WaitOwner {
       this.#timeOut(waiter);
       return;
     }
+    try {
+      waiter.listen(() => this.#onAbort(waiter));
+    } catch (error) {
+      if (handle >= 0) waiter.source.file.putAway(handle);
+      waiter.reject(error); // no real signal
+      return;
+    }
     waiter.handle = handle;
     this.#waiters.add(waiter);
     countPending(1, this.path);
-    if (waiter.signal !== undefined) {
-      waiter.onAbort = () => this.#onAbort(waiter);
-      waiter.signal.addEventListener('abort', waiter.onAbort, { once: true });
-    }
-    this.#timer.callAt(waiter.firstLook);
+    this.#timer.callAt(this.#nextLook(waiter));
     // With a file in hand it is the head, and has just tried: no need to try again.
     if (handle >= 0 && !this.#bars(waiter.exclusive)) this.#waitInKernel(waiter, handle);
   }
@@ -241,7 +252,7 @@ export class PathLock implements GuardOwner, WaitOwner {
       try {
         const outcome = this.#attempt(head.source.file, head.exclusive, handle, false);
         if (outcome < 0) {
-          if (performance.now() < head.deadline) {
+          if (now() < head.deadline) {
             this.#waitInKernel(head, ~outcome);
             return;
           }
@@ -325,11 +336,27 @@ export class PathLock implements GuardOwner, WaitOwner {
   /** Some deadline is near, or has come. */
   #onTimer(): void {
     for (const waiter of this.#waiters) {
-      const onThread = waiter === this.#inKernel && waitsOnThread(this);
-      const next = waiter.look(onThread);
-      if (next === null) this.#onTimeOver(waiter);
-      else this.#timer.callAt(next);
+      const next = this.#nextLook(waiter);
+      if (next > now()) {
+        this.#timer.callAt(next);
+        if (next >= waiter.deadline) void this.#askForHolder().ask(this.#bars(waiter.exclusive));
+      } else {
+        this.#onTimeOver(waiter);
+      }
     }
+  }
+
+  /** When to look at a waiter: shortly before its deadline, at it, or, if a thread should tell by itself, after it. */
+  #nextLook(waiter: Waiter): number {
+    const left = waiter.deadline - now();
+    if (left > LEAD) return waiter.deadline - LEAD;
+    if (left > 0) return waiter.deadline;
+    return waiter === this.#inKernel && waitsOnThread(this) ? waiter.deadline + THREAD_GRACE : waiter.deadline;
+  }
+
+  #askForHolder(): HolderQuestion {
+    this.#question ??= new HolderQuestion(this.path, this.mechanism);
+    return this.#question;
   }
 
   #onTimeOver(waiter: Waiter): void {
@@ -346,38 +373,21 @@ export class PathLock implements GuardOwner, WaitOwner {
     // Pending until it is rejected: the process must not end before.
     countPending(1, this.path);
     this.#settle(waiter);
-    const here = this.#bars(waiter.exclusive) ? holderHere(this.path) : null;
-    void waiter.findHolder(here).then((holder) => {
-      countPending(-1, this.path);
-      waiter.reject(new LockTimeoutError(this.path, waiter.exclusive, waiter.timeout, holder));
-    });
+    void this.#askForHolder()
+      .askInHaste(this.#bars(waiter.exclusive))
+      .then((holder) => {
+        countPending(-1, this.path);
+        waiter.reject(new LockTimeoutError(this.path, waiter.exclusive, waiter.timeout, holder));
+      });
   }
 
   #settle(waiter: Waiter): void {
-    if (waiter.onAbort !== undefined) waiter.signal?.removeEventListener('abort', waiter.onAbort);
+    waiter.stopListening();
     if (this.#waiters.delete(waiter)) countPending(-1, this.path);
   }
 }
 
-const registry = { flock: new Map<string, PathLock>(), fcntl: new Map<string, PathLock>() };
-let sweepAt = 64;
-
-/**
- * The one PathLock of a path. One that is idle stays for a while, since it remembers the burst of a
- * loop that makes a FileLock in each turn; when there are many, all idle ones go.
- */
-export function pathLockOf(path: string, mechanism: LockMechanism): PathLock {
-  const locks = registry[mechanism];
-  let lock = locks.get(path);
-  if (lock !== undefined) return lock;
-  if (locks.size >= sweepAt) {
-    for (const [key, each] of locks) {
-      each.retired = each.idle;
-      if (each.idle) locks.delete(key);
-    }
-    sweepAt = Math.max(64, 2 * locks.size);
-  }
-  lock = new PathLock(path, mechanism);
-  locks.set(path, lock);
-  return lock;
+/** Node says so while it runs the `exit` listeners. */
+function isExiting(): boolean {
+  return (process as { _exiting?: boolean })._exiting === true;
 }

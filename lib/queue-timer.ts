@@ -1,3 +1,5 @@
+import { clearTimeout, now, setTimeout } from './clock.js';
+
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
@@ -16,7 +18,7 @@ export class QueueTimer {
     if (time >= this.#due) return;
     clearTimeout(this.#timer);
     this.#due = time;
-    const delay = Math.min(Math.ceil(time - performance.now()), LONGEST_TIMER);
+    const delay = Math.min(Math.ceil(time - now()), LONGEST_TIMER);
     this.#timer = setTimeout(() => {
       this.#due = Number.POSITIVE_INFINITY;
       this.onDue();

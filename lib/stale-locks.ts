@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, opendir } from 'node:fs/promises';
 import path from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { now, setImmediate } from './clock.js';
 import { fromFileSystemError } from './errors.js';
 import { holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
 import { INDEX_LOCK, isJobId, JOB_LOCK, jobLockPath } from './job-path.js';
@@ -35,7 +35,7 @@ export async function removeStaleLocks(
   dryRun: boolean,
   signal: AbortSignal | undefined,
 ): Promise<StaleLock[]> {
-  signal?.throwIfAborted();
+  throwIfAborted(signal);
   const native = loadNative(jobsDirectory);
   const content = Buffer.alloc(RECORD_LIMIT);
   const removed: StaleLock[] = [];
@@ -61,19 +61,23 @@ export async function removeStaleLocks(
     });
   };
   try {
-    let sliceEnd = performance.now() + SLICE;
+    let sliceEnd = now() + SLICE;
     sweep(null);
     for await (const { name } of await opendir(jobsDirectory, { bufferSize: BATCH })) {
       if (isJobId(name)) sweep(name);
-      if (performance.now() < sliceEnd) continue;
-      await setImmediate();
-      signal?.throwIfAborted();
-      sliceEnd = performance.now() + SLICE;
+      if (now() < sliceEnd) continue;
+      await new Promise(setImmediate);
+      throwIfAborted(signal);
+      sliceEnd = now() + SLICE;
     }
   } finally {
     await directory.close();
   }
   return removed;
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw signal.reason;
 }
 
 /** Null: there is no such directory, and so no lock. */

@@ -19,7 +19,8 @@ namespace nfl {
 namespace {
 
 constexpr int kNotAFile = -1;
-constexpr int kErrnoLimit = 4096;  // Linux keeps errno below this; see also lib/native.ts
+constexpr size_t kLongestPath = 4096;  // PATH_MAX
+constexpr int kErrnoLimit = 4096;      // Linux keeps errno below this; see also lib/native.ts
 
 int FailureNumber(const OsError& error) {
   return -(static_cast<int>(error.call) * kErrnoLimit + error.number);
@@ -43,9 +44,9 @@ class Environment {
  public:
   Environment() : waits_(new Waits(&Environment::Notify, this)) {}
 
-  // Every lock of this environment is free when this returns, every wait is told to end, and no
-  // thread will call into the environment. Nothing is joined: the kernel may keep a thread in an
-  // uninterruptible sleep.
+  // Every guard's lock is free when this returns, every wait is told to end (one that was granted
+  // at this very moment is freed by its thread), and no thread will call into the environment.
+  // Nothing is joined: the kernel may keep a thread in an uninterruptible sleep.
   static void End(void* argument) {
     Environment* environment = static_cast<Environment*>(argument);
     for (Slot& slot : environment->slots_) {
@@ -58,13 +59,15 @@ class Environment {
 
   // open(path, permissions, mechanism, mustWrite): a handle.
   static Napi::Value Open(const Napi::CallbackInfo& info) {
-    char path[4097];  // PATH_MAX, and one to see that it is longer
+    // PATH_MAX, and room to see that it is longer: a path is cut before a character of up to 4
+    // bytes.
+    char path[kLongestPath + 4];
     size_t length = 0;
     napi_get_value_string_utf8(info.Env(), info[0], path, sizeof path, &length);
     OsError error = {Syscall::kOpen, ENAMETOOLONG};
     LockFile file;
     LockFile::OpenResult result = LockFile::OpenResult::kFailed;
-    if (length < sizeof path - 1) {
+    if (length < kLongestPath) {
       result = file.Open(path, info[1].As<Napi::Number>().Uint32Value(),
                          static_cast<Mechanism>(Int(info, 2)), Bool(info, 3), &error);
     }
@@ -152,6 +155,7 @@ class Environment {
     const int handle = Int(info, 0);
     Slot* slot = &environment->slots_[handle];
     OsError error;
+    if (slot->wait == nullptr) return Number(info, static_cast<int>(Outcome::kCancelled));
     const Outcome outcome = environment->waits_->Cancel(slot->wait, &slot->file, &error);
     slot->wait = nullptr;
     return environment->Settle(info, handle, outcome, error);

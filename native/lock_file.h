@@ -56,10 +56,7 @@ class LockFile {
   OsError Unlock();
   void Close();
 
-  bool open() const { return fd_ >= 0; }
-  bool held() const { return held_; }
   bool writable() const { return writable_; }
-  int fd() const { return fd_; }
   // Whether both lock the same file by the same mechanism, under whichever paths.
   bool ContendsWith(const LockFile& other) const {
     return mechanism_ == other.mechanism_ && identity_ == other.identity_;

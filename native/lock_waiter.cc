@@ -10,8 +10,8 @@ namespace {
 constexpr int kMostThreads = 64;
 constexpr int64_t kPollInterval = 5000000;
 
-// One thread. `assigned` is written only while it is on the list of the idle, and read after
-// `has_work` was seen.
+// One thread. Whoever takes it from the list of the idle writes `assigned`; the thread reads it
+// once it has seen `has_work`.
 struct Worker {
   std::atomic<uint32_t> has_work{0};
   Wait* assigned = nullptr;

@@ -1,8 +1,9 @@
 // macOS. Built by the workflow on macOS machines; never run where this was written.
 //
 // It has no POSIX timers, so an alarm is a dispatch timer that sends SIGURG to its thread, whose
-// default action is to be ignored. The sleep on a word is __ulock_wait, on which libc++ builds
-// std::atomic::wait.
+// default action is to be ignored. One that is sent while the alarm is being disarmed may arrive
+// later, and interrupt a call of the host program once. The sleep on a word is __ulock_wait, on
+// which libc++ builds std::atomic::wait.
 
 #include <dispatch/dispatch.h>
 #include <errno.h>

@@ -1,0 +1,25 @@
+import type { LockMechanism } from './options.js';
+import { PathLock } from './path-lock.js';
+
+const registry = { flock: new Map<string, PathLock>(), fcntl: new Map<string, PathLock>() };
+let sweepAt = 64;
+
+/**
+ * The one PathLock of a path. One that is idle stays for a while, since it remembers the burst of a
+ * loop that makes a FileLock in each turn; when there are many, all idle ones go.
+ */
+export function pathLockOf(path: string, mechanism: LockMechanism): PathLock {
+  const locks = registry[mechanism];
+  let lock = locks.get(path);
+  if (lock !== undefined) return lock;
+  if (locks.size >= sweepAt) {
+    for (const [key, each] of locks) {
+      each.retired = each.idle;
+      if (each.idle) locks.delete(key);
+    }
+    sweepAt = Math.max(64, 2 * locks.size);
+  }
+  lock = new PathLock(path, mechanism);
+  locks.set(path, lock);
+  return lock;
+}
