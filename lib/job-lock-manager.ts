@@ -138,8 +138,8 @@ export class JobLockManager implements Disposable {
   }
 
   /** Waits for the lock of a job, and makes its directory. Rejects as `FileLock.acquire`; with `ERR_LOCK_CLOSED` when the manager is closed. */
-  async lockJobDirectory(jobId: string, options: AcquireOptions = NO_OPTIONS): Promise<JobLockGuard> {
-    return this.#acquire(this.#jobLock(jobId, false), options) as Promise<ManagedJobGuard>;
+  lockJobDirectory(jobId: string, options: AcquireOptions = NO_OPTIONS): Promise<JobLockGuard> {
+    return this.#acquireJob(jobId, options).then((guard) => this.#handOver(guard));
   }
 
   /** The same, blocking this thread. Throws as `FileLock.acquireSync`. */
@@ -168,28 +168,24 @@ export class JobLockManager implements Disposable {
   async jobLock<T>(
     jobId: string,
     fn: (guard: JobLockGuard) => T | PromiseLike<T>,
-    options?: AcquireOptions,
+    options: AcquireOptions = NO_OPTIONS,
   ): Promise<T> {
     checkFunction(fn, 'fn');
-    return this.#run(await this.lockJobDirectory(jobId, options), fn);
+    return this.#run(await this.#acquireJob(jobId, options), fn);
   }
 
   /** Waits for the lock of the jobs index. */
-  async lockJobsIndex(options: AcquireOptions = NO_OPTIONS): Promise<LockGuard> {
-    const guards = this.#indexGuards;
-    const lock = this.#lock(path.join(this.jobsDirectory, INDEX_LOCK), (...args) => {
-      const guard = new ManagedGuard(guards, ...args);
-      guard.delivered = false;
-      guards.add(guard);
-      return guard;
-    });
-    return this.#acquire(lock, options);
+  lockJobsIndex(options: AcquireOptions = NO_OPTIONS): Promise<LockGuard> {
+    return this.#acquireIndex(options).then((guard) => this.#handOver(guard));
   }
 
   /** Runs `fn` while holding the lock of the jobs index, and releases it in every case. */
-  async jobsIndexLock<T>(fn: (guard: LockGuard) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
+  async jobsIndexLock<T>(
+    fn: (guard: LockGuard) => T | PromiseLike<T>,
+    options: AcquireOptions = NO_OPTIONS,
+  ): Promise<T> {
     checkFunction(fn, 'fn');
-    return this.#run(await this.lockJobsIndex(options), fn);
+    return this.#run(await this.#acquireIndex(options), fn);
   }
 
   /** Who holds the lock of a job, whichever process that is. See `FileLock.inspect`. */
@@ -259,12 +255,27 @@ export class JobLockManager implements Disposable {
     });
   }
 
+  async #acquireJob(jobId: string, options: AcquireOptions): Promise<ManagedJobGuard> {
+    return this.#acquire(this.#jobLock(jobId, false), options) as Promise<ManagedJobGuard>;
+  }
+
+  async #acquireIndex(options: AcquireOptions): Promise<ManagedGuard> {
+    const guards = this.#indexGuards;
+    const lock = this.#lock(path.join(this.jobsDirectory, INDEX_LOCK), (...args) => {
+      const guard = new ManagedGuard(guards, ...args);
+      guard.delivered = false;
+      guards.add(guard);
+      return guard;
+    });
+    return this.#acquire(lock, options);
+  }
+
   /**
    * Waits as the lock does, and also ends when the manager is closed. A grant that comes before an abort is
    * a grant, as with every lock. One that `close` releases before its caller has it is withdrawn: it is as
    * if it had not been, and whoever had abandoned the lock is told to the next one.
    */
-  async #acquire(lock: FileLock, options: AcquireOptions): Promise<LockGuard> {
+  async #acquire(lock: FileLock, options: AcquireOptions): Promise<ManagedGuard> {
     checkObject(options);
     const { mode, timeout } = options;
     const signal = checkSignal(options.signal);
@@ -274,18 +285,21 @@ export class JobLockManager implements Disposable {
     const ignoreAbort = signal === undefined ? undefined : onAbort(signal, forward);
     this.#pending.add(controller);
     try {
-      const guard = (await lock.acquire({ mode, timeout, signal: controller.signal })) as ManagedGuard;
-      if (!guard.held) throw this.#closedError();
-      guard.delivered = true;
-      return guard;
+      return (await lock.acquire({ mode, timeout, signal: controller.signal })) as ManagedGuard;
     } finally {
       this.#pending.delete(controller);
       ignoreAbort?.();
     }
   }
 
-  async #run<G extends LockGuard, T>(guard: G, fn: (guard: G) => T | PromiseLike<T>): Promise<T> {
-    if (!guard.held) throw this.#closedError(); // closed between the grant and now
+  #handOver<G extends ManagedGuard>(guard: G): G {
+    if (!guard.held) throw this.#closedError();
+    guard.delivered = true;
+    return guard;
+  }
+
+  async #run<G extends ManagedGuard, T>(guard: G, fn: (guard: G) => T | PromiseLike<T>): Promise<T> {
+    this.#handOver(guard);
     try {
       return await fn(guard);
     } finally {
@@ -311,11 +325,9 @@ export async function tryLockJobDirectory(
   options: AcquireOptions = NO_OPTIONS,
 ): Promise<JobLockGuard | null> {
   checkObject(options);
+  const { mode, timeout = 0, signal } = options;
   try {
-    return await new JobLockManager(jobsDirectory).lockJobDirectory(jobId, {
-      ...options,
-      timeout: options.timeout ?? 0,
-    });
+    return await new JobLockManager(jobsDirectory).lockJobDirectory(jobId, { mode, timeout, signal });
   } catch (error) {
     if (error instanceof LockTimeoutError) return null;
     throw error;

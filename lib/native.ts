@@ -61,13 +61,27 @@ export function loadNative(lockPath: string): Native {
     // Literally so, for bundlers and file tracers to find the binary.
     loaded = require('node-gyp-build')(path.join(__dirname, '..')) as Native;
   } catch (cause) {
-    throw new LockError(
-      `No native-file-lock binary for ${process.platform} ${process.arch}. ` +
-        'Build one from a clone of its repository, and set NATIVE_FILE_LOCK_PREBUILD to the folder that holds it.',
-      { code: 'ERR_LOCK_UNSUPPORTED', path: lockPath, cause },
-    );
+    throw new LockError(unsupported(), { code: 'ERR_LOCK_UNSUPPORTED', path: lockPath, cause });
   }
   return loaded;
+}
+
+function unsupported(): string {
+  const folder = process.env.NATIVE_FILE_LOCK_PREBUILD ?? path.join(__dirname, '..');
+  const target = `${process.platform}-${process.arch}`;
+  const { version } = require('../package.json') as { version: string };
+  return (
+    `No native-file-lock binary for ${target}${libc()}. Looked for build/Release/*.node and ` +
+    `prebuilds/${target}/native-file-lock.node in ${folder}. Build one: clone the repository at tag v${version}, run ` +
+    '`npm ci && npm run prebuild` there, and set NATIVE_FILE_LOCK_PREBUILD to its folder.'
+  );
+}
+
+function libc(): string {
+  if (process.platform !== 'linux') return '';
+  const report = process.report?.getReport?.() as { header?: { glibcVersionRuntime?: string } } | undefined;
+  const glibc = report?.header?.glibcVersionRuntime;
+  return glibc === undefined ? ', no glibc' : `, glibc ${glibc}`;
 }
 
 /** Whether a wait failed only because no thread could wait: then it has to be polled. */

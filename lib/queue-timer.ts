@@ -18,7 +18,7 @@ export class QueueTimer {
     if (time >= this.#due) return;
     clearTimeout(this.#timer);
     this.#due = time;
-    const delay = Math.min(Math.ceil(time - now()), LONGEST_TIMER);
+    const delay = Math.max(1, Math.min(Math.ceil(time - now()), LONGEST_TIMER));
     this.#timer = setTimeout(() => {
       this.#due = Number.POSITIVE_INFINITY;
       this.onDue();

@@ -1,0 +1,66 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+
+const ROOT = path.join(__dirname, '../..');
+
+interface Packed {
+  files: { path: string }[];
+}
+
+function pack(): Packed {
+  const output = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const report: unknown = JSON.parse(output);
+  // npm 11 gives an array; later ones an object by package name.
+  const [packed] = Object.values(report as Record<string, Packed>);
+  if (!packed) throw new Error(`npm packed nothing: ${output}`);
+  return packed;
+}
+
+const packed = pack();
+const paths = packed.files.map((file) => file.path).sort();
+const manifest = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
+
+test('the package holds the built sources, their types and maps, the binaries, and three texts', () => {
+  const modules = readdirSync(path.join(ROOT, 'lib')).map((name) => path.basename(name, '.ts'));
+  const built = modules.flatMap((name) => [`dist/${name}.js`, `dist/${name}.js.map`, `dist/${name}.d.ts`]);
+  const binaries = existsSync(path.join(ROOT, 'prebuilds'))
+    ? readdirSync(path.join(ROOT, 'prebuilds')).filter((name) => name.includes('-'))
+    : [];
+  if (binaries.length === 0) console.warn('Skipped: the binaries. Make them with npm run prebuild.');
+  const expected = [
+    ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
+    ...built,
+    ...binaries.map((target) => `prebuilds/${target}/native-file-lock.node`),
+  ];
+  // A file of dist that a module left behind which is no more: prepack starts from nothing.
+  const stale = (name: string) => name.startsWith('dist/') && !built.includes(name);
+  expect(paths.filter((name) => !stale(name))).toEqual(expected.sort());
+});
+
+test('source maps bring their sources', () => {
+  for (const name of paths.filter((each) => each.endsWith('.js.map'))) {
+    const { sourcesContent } = JSON.parse(readFileSync(path.join(ROOT, name), 'utf8'));
+    expect(sourcesContent, name).toHaveLength(1);
+  }
+});
+
+test('installing runs nothing, on no platform refuses, and brings one package', () => {
+  for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) {
+    expect(manifest.scripts).not.toHaveProperty(script);
+  }
+  expect(manifest).not.toHaveProperty('os');
+  expect(manifest).not.toHaveProperty('cpu');
+  expect(manifest.gypfile).toBe(false);
+  expect(Object.keys(manifest.dependencies)).toEqual(['node-gyp-build']);
+});
+
+test('no address and no folder of a machine is in the lock file', () => {
+  const lock = readFileSync(path.join(ROOT, 'package-lock.json'), 'utf8');
+  expect(lock).not.toMatch(/"resolved"|https?:\/\/[^"]*registry/);
+});
