@@ -62,12 +62,15 @@ export class Actor {
   /** Sends a command; rejects with the error that it threw there. */
   call<T = unknown>(command: string, args: Record<string, unknown> = {}): Promise<T> {
     const id = ++this.#lastId;
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<T>((resolve, reject) => {
       this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject });
       const message = { id, command, args };
       if (this.subject instanceof Worker) this.subject.postMessage(message);
       else this.subject.send(message);
     });
+    // Of a command that nobody waits for, the end of the actor may be the only answer.
+    answer.catch(() => {});
+    return answer;
   }
 
   /** Runs a function there. It sees its arguments and nothing else; `require('../..')` is the package. */
