@@ -21,14 +21,14 @@ export interface LockGuard extends Disposable, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Whose locks are granted: how the file is opened, and how the guards are made. */
+/** @internal Whose locks are granted: how the file is opened, and how the guards are made. */
 export interface GuardSource {
   readonly file: LockFile;
   /** Called at the grant itself, so that nothing comes between the lock and whoever answers for it. */
   readonly newGuard: (...args: ConstructorParameters<typeof Guard>) => Guard;
 }
 
-/** What a guard is a possession of. */
+/** @internal What a guard is a possession of. */
 export interface GuardOwner {
   readonly path: string;
   /** Called once for each guard, with what it was made from. */
@@ -59,7 +59,7 @@ function watchNewest(): void {
   newest = null;
 }
 
-/** Has the watch wait for the event loop to turn. To be called before what must be quick afterwards. */
+/** @internal Has the watch wait for the event loop to turn. To be called before what must be quick afterwards. */
 export function prepareToWatch(): void {
   if (newestWillBeWatched) return;
   newestWillBeWatched = true;
@@ -69,7 +69,7 @@ export function prepareToWatch(): void {
   }).unref();
 }
 
-/** Has a new guard watched from when it is still held after the next one, or after the event loop has turned. */
+/** @internal Has a new guard watched from when it is still held after the next one, or after the event loop has turned. */
 export function watchLater(guard: Guard): void {
   if (newest?.held) newest.watch();
   newest = guard;
@@ -90,6 +90,7 @@ function releaseAtExit(guard: Guard): void {
   untilExit.add(guard);
 }
 
+/** @internal */
 export class Guard implements LockGuard {
   readonly #owner: GuardOwner;
   #watched = false;
