@@ -238,7 +238,7 @@ export class PathLock implements GuardOwner, WaitOwner {
     waiter.handle = handle;
     this.#waiters.add(waiter);
     countPending(1, this.path);
-    this.#timer.callAt(this.#nextLook(waiter));
+    this.#timer.callAt(this.#nextLook(waiter, now()));
     // With a file in hand it is the head, and has just tried: no need to try again.
     if (handle >= 0 && !this.#bars(waiter.exclusive)) this.#waitInKernel(waiter, handle);
   }
@@ -336,8 +336,10 @@ export class PathLock implements GuardOwner, WaitOwner {
   /** Some deadline is near, or has come. */
   #onTimer(): void {
     for (const waiter of this.#waiters) {
-      const next = this.#nextLook(waiter);
-      if (next > now()) {
+      // One look at the clock: between two of them a time may come that only the second one sees.
+      const time = now();
+      const next = this.#nextLook(waiter, time);
+      if (next > time) {
         this.#timer.callAt(next);
         if (next >= waiter.deadline) void this.#askForHolder().ask(this.#bars(waiter.exclusive));
       } else {
@@ -347,10 +349,9 @@ export class PathLock implements GuardOwner, WaitOwner {
   }
 
   /** When to look at a waiter: shortly before its deadline, at it, or, if a thread should tell by itself, after it. */
-  #nextLook(waiter: Waiter): number {
-    const left = waiter.deadline - now();
-    if (left > LEAD) return waiter.deadline - LEAD;
-    if (left > 0) return waiter.deadline;
+  #nextLook(waiter: Waiter, time: number): number {
+    if (time < waiter.deadline - LEAD) return waiter.deadline - LEAD;
+    if (time < waiter.deadline) return waiter.deadline;
     return waiter === this.#inKernel && waitsOnThread(this) ? waiter.deadline + THREAD_GRACE : waiter.deadline;
   }
 
