@@ -6,15 +6,15 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chartSvg } from './chart.mjs';
+import { behaviour } from './measurements/behaviour.mjs';
+import { besideLoop, loops, tasks } from './measurements/contention.mjs';
+import { cycles } from './measurements/cycles.mjs';
+import { handOffs } from './measurements/hand-off.mjs';
+import { importAndSize } from './measurements/package.mjs';
+import { cleanUp, manyLocks } from './measurements/quantity.mjs';
+import { idleWaits, takeOvers, timeouts } from './measurements/waiting.mjs';
 import { behaviourTable, rowsTable, verdict } from './report.mjs';
 import { killAll } from './side.mjs';
-import { behaviour } from './work/behaviour.mjs';
-import { besideLoop, loops, tasks } from './work/contention.mjs';
-import { cycles } from './work/cycles.mjs';
-import { handOffs } from './work/hand-off.mjs';
-import { importAndSize } from './work/package.mjs';
-import { cleanUp, manyLocks } from './work/quantity.mjs';
-import { idleWaits, takeOvers, timeouts } from './work/waiting.mjs';
 
 const works = {
   cycles,
