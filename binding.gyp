@@ -10,12 +10,7 @@
         "native/stale_lock.cc",
         "native/thread.cc"
       ],
-      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": [
-        "NAPI_VERSION=8",
-        "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
-        "NODE_ADDON_API_DISABLE_DEPRECATED"
-      ],
+      "defines": ["NAPI_VERSION=8"],
       # Else open becomes open64, a name of which musl has no more than a remnant. On 64-bit machines
       # there is no other difference.
       "defines!": ["_FILE_OFFSET_BITS=64", "_LARGEFILE_SOURCE"],
@@ -23,8 +18,8 @@
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
       "cflags_cc": [
         "-std=c++17",
-        # Half the size of -O2, which inlines the conversions of Node-API everywhere, and as fast.
-        "-Os",
+        # A warm cycle takes 4 % less than with -Os, for 3 KB.
+        "-O2",
         # Some versions of Node.js say so in their headers, some do not; the bytes must not depend on it.
         "-fno-strict-aliasing",
         "-Wall",

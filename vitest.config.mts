@@ -1,6 +1,9 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // What is tested is what is shipped: the built files, which load each other as Node does.
+  resolve: { alias: [{ find: /^(?:\.\.\/)+lib\//, replacement: fileURLToPath(new URL('dist/', import.meta.url)) }] },
   test: {
     include: ['test/**/*.test.ts'],
     // Processes, so that each file has a main thread, descriptors and threads of its own to count.

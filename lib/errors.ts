@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
-import { describeHolder, type LockHolder } from './lock-holder.js';
+import type { LockHolder } from './lock-holder.js';
 
 interface LockErrorFields {
   code: string;
@@ -34,6 +34,26 @@ export class LockError extends Error {
     if (fields.syscall !== undefined) this.syscall = fields.syscall;
     if (fields.errno !== undefined) this.errno = fields.errno;
   }
+}
+
+function escapeControls(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `\\u{${code.toString(16)}}`;
+  });
+}
+
+/** One phrase for an error message; whatever it says is safe to print on a terminal. */
+function describeHolder(holder: LockHolder): string {
+  if (holder.thisProcess) return `this process itself (pid ${holder.pid})`;
+  const since = holder.acquiredAt === null ? '' : ` since ${holder.acquiredAt.toISOString()}`;
+  const state =
+    holder.running === null
+      ? `on host ${escapeControls(holder.hostname)}, not visible from here`
+      : holder.running
+        ? 'which is running'
+        : 'which has ended';
+  return `process ${holder.pid} (${escapeControls(holder.command)})${since}, ${state}`;
 }
 
 /** The lock was held by somebody else for the whole of `timeout`. */

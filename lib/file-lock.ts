@@ -1,7 +1,8 @@
-import { type AcquireTrace, acquisitionsAreTraced, traceAcquire, traceAcquireSync } from './diagnostics.js';
-import { inspect, type LockReport } from './inspect.js';
-import { LockFile, type LockFileSettings } from './lock-file.js';
-import { Guard, type GuardSource, type LockGuard } from './lock-guard.js';
+import './clock.js'; // now, not with the engine: later a test may have replaced the clock
+import type { AcquireTrace } from './diagnostics.js';
+import type { LockReport } from './inspect.js';
+import type { LockFile, LockFileSettings } from './lock-file.js';
+import type { GuardSource, LockGuard, NewGuard } from './lock-guard.js';
 import {
   type AcquireOptions,
   type AcquireSyncOptions,
@@ -22,11 +23,19 @@ import {
   type TryAcquireOptions,
 } from './options.js';
 import type { PathLock } from './path-lock.js';
-import { pathLockOf } from './path-locks.js';
 
 const NO_OPTIONS = {};
 
-const plainGuard: GuardSource['newGuard'] = (...args) => new Guard(...args);
+let loaded: typeof import('./engine.js') | undefined;
+
+/** @internal What lies below this file, loaded at first use. */
+export function engine(): typeof import('./engine.js') {
+  loaded ??= require('./engine.js') as typeof import('./engine.js');
+  return loaded;
+}
+
+const plainGuard: NewGuard = (owner, handle, exclusive, file, grant) =>
+  new (engine().Guard)(owner, handle, exclusive, file, grant);
 
 /** Closes the descriptors that collected locks had kept: they are not locked, nobody misses them. */
 const collected = new FinalizationRegistry<LockFile>((file) => file.keepNone());
@@ -45,7 +54,7 @@ export class FileLock implements Disposable {
   readonly #timeout: number;
   readonly #mechanism: LockMechanism;
   readonly #settings: LockFileSettings;
-  readonly #newGuard: GuardSource['newGuard'];
+  readonly #newGuard: NewGuard;
   // Made at first use, since both need the addon.
   #source: GuardSource | undefined;
   #lock: PathLock | undefined;
@@ -56,7 +65,7 @@ export class FileLock implements Disposable {
    */
   constructor(path: string | URL, options?: FileLockOptions);
   /** @internal For a manager, which makes guards of its own. */
-  constructor(path: string | URL, options: FileLockOptions, newGuard: GuardSource['newGuard']);
+  constructor(path: string | URL, options: FileLockOptions, newGuard: NewGuard);
   constructor(path: string | URL, options: FileLockOptions = NO_OPTIONS, newGuard = plainGuard) {
     checkObject(options);
     this.#newGuard = newGuard;
@@ -86,8 +95,8 @@ export class FileLock implements Disposable {
       const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
       const signal = checkSignal(options.signal);
       if (signal?.aborted) return Promise.reject(signal.reason);
-      if (!acquisitionsAreTraced()) return this.#acquire(mode, timeout, signal);
-      return traceAcquire(this.#trace(mode, timeout), signal, () => this.#acquire(mode, timeout, signal));
+      if (!engine().acquisitionsAreTraced()) return this.#acquire(mode, timeout, signal);
+      return engine().traceAcquire(this.#trace(mode, timeout), signal, () => this.#acquire(mode, timeout, signal));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -105,8 +114,8 @@ export class FileLock implements Disposable {
     if (options.signal !== undefined) throw noMeaning('signal', 'acquireSync');
     const mode = checkMode(options.mode, this.#mode);
     const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
-    if (!acquisitionsAreTraced()) return this.#acquireSync(mode, timeout);
-    return traceAcquireSync(this.#trace(mode, timeout), () => this.#acquireSync(mode, timeout));
+    if (!engine().acquisitionsAreTraced()) return this.#acquireSync(mode, timeout);
+    return engine().traceAcquireSync(this.#trace(mode, timeout), () => this.#acquireSync(mode, timeout));
   }
 
   /**
@@ -137,7 +146,7 @@ export class FileLock implements Disposable {
    * returned: for people and for logs, not for decisions.
    */
   inspect(): LockReport {
-    return inspect(this.path, this.#mechanism);
+    return engine().inspect(this.path, this.#mechanism);
   }
 
   /** Closes the descriptor that `keepOpen` kept, and keeps none from now on. A held guard stays held. */
@@ -165,7 +174,7 @@ export class FileLock implements Disposable {
 
   #guardSource(): GuardSource {
     if (this.#source === undefined) {
-      const file = new LockFile(this.path, this.#mechanism, this.#settings);
+      const file = new (engine().LockFile)(this.path, this.#mechanism, this.#settings);
       if (this.#settings.keepOpen) collected.register(this, file, this);
       this.#source = { file, newGuard: this.#newGuard };
     }
@@ -173,7 +182,7 @@ export class FileLock implements Disposable {
   }
 
   #pathLock(): PathLock {
-    if (this.#lock === undefined || this.#lock.retired) this.#lock = pathLockOf(this.path, this.#mechanism);
+    if (this.#lock === undefined || this.#lock.retired) this.#lock = engine().pathLockOf(this.path, this.#mechanism);
     return this.#lock;
   }
 }

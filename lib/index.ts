@@ -7,13 +7,12 @@ export { FileLock } from './file-lock.js';
 export type { LockReport } from './inspect.js';
 export {
   type CleanupOptions,
-  type JobLockGuard,
   JobLockManager,
   type JobLockManagerOptions,
   jobDirectoryLock,
   tryLockJobDirectory,
 } from './job-lock-manager.js';
-export type { LockGuard } from './lock-guard.js';
+export type { JobLockGuard, LockGuard } from './lock-guard.js';
 export type { LockHolder } from './lock-holder.js';
 export type {
   AcquireOptions,

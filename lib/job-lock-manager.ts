@@ -1,10 +1,10 @@
 import path from 'node:path';
-import { onAbort } from './abort.js';
 import { LockError, LockTimeoutError } from './errors.js';
-import { FileLock } from './file-lock.js';
+import { engine, FileLock } from './file-lock.js';
 import type { LockReport } from './inspect.js';
 import { checkJobId, INDEX_LOCK, jobLockPath } from './job-path.js';
-import { Guard, type GuardSource, type LockGuard } from './lock-guard.js';
+import type { JobLockGuard, LockGuard, NewGuard } from './lock-guard.js';
+import type { ManagedGuard, ManagedJobGuard } from './managed-guards.js';
 import {
   type AcquireOptions,
   type AcquireSyncOptions,
@@ -21,7 +21,7 @@ import {
   type LockMechanism,
   type TryAcquireOptions,
 } from './options.js';
-import { removeStaleLocks, type StaleLock } from './stale-locks.js';
+import type { StaleLock } from './stale-locks.js';
 
 export interface JobLockManagerOptions {
   /** Longest wait in milliseconds, default 30,000. 0: exactly one attempt. `Infinity`: no limit. */
@@ -43,43 +43,8 @@ export interface CleanupOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Possession of a job's lock. */
-export interface JobLockGuard extends LockGuard {
-  readonly jobId: string;
-}
-
 const DEFAULT_MAX_AGE = 3_600_000;
 const NO_OPTIONS = {};
-
-type GuardArguments = ConstructorParameters<typeof Guard>;
-
-/** A guard that its manager knows of, from the grant until it is released. */
-class ManagedGuard extends Guard {
-  /** Whether its caller has it. */
-  delivered = true;
-
-  constructor(
-    private readonly known: { delete(guard: ManagedGuard): unknown },
-    ...args: GuardArguments
-  ) {
-    super(...args);
-  }
-
-  override release(): void {
-    if (this.delivered) super.release();
-    else this.withdraw();
-    this.known.delete(this);
-  }
-}
-
-class ManagedJobGuard extends ManagedGuard implements JobLockGuard {
-  constructor(
-    readonly jobId: string,
-    ...args: ConstructorParameters<typeof ManagedGuard>
-  ) {
-    super(...args);
-  }
-}
 
 /** What a manager holds, by job; more than one guard of a job if they are shared. */
 class JobGuards {
@@ -206,7 +171,7 @@ export class JobLockManager implements Disposable {
     const dryRun = checkBoolean(options.dryRun, 'dryRun', false);
     const signal = checkSignal(options.signal);
     this.#checkOpen();
-    return removeStaleLocks(this.jobsDirectory, maxAge, dryRun, signal);
+    return engine().removeStaleLocks(this.jobsDirectory, maxAge, dryRun, signal);
   }
 
   /** The jobs whose locks this manager holds, and how many locks that are (shared ones count each). */
@@ -238,7 +203,7 @@ export class JobLockManager implements Disposable {
     if (this.#closed) throw this.#closedError();
   }
 
-  #lock(lockPath: string, newGuard: GuardSource['newGuard']): FileLock {
+  #lock(lockPath: string, newGuard: NewGuard): FileLock {
     this.#checkOpen();
     return new FileLock(lockPath, this.#options, newGuard);
   }
@@ -247,6 +212,7 @@ export class JobLockManager implements Disposable {
   #jobLock(jobId: string, delivered: boolean): FileLock {
     const lockPath = jobLockPath(this.jobsDirectory, checkJobId(jobId));
     const guards = this.#jobGuards;
+    const { ManagedJobGuard } = engine();
     return this.#lock(lockPath, (...args) => {
       const guard = new ManagedJobGuard(jobId, guards, ...args);
       guard.delivered = delivered;
@@ -261,6 +227,7 @@ export class JobLockManager implements Disposable {
 
   async #acquireIndex(options: AcquireOptions): Promise<ManagedGuard> {
     const guards = this.#indexGuards;
+    const { ManagedGuard } = engine();
     const lock = this.#lock(path.join(this.jobsDirectory, INDEX_LOCK), (...args) => {
       const guard = new ManagedGuard(guards, ...args);
       guard.delivered = false;
@@ -282,7 +249,7 @@ export class JobLockManager implements Disposable {
     const controller = new AbortController();
     const forward = () => controller.abort(signal?.reason);
     if (signal?.aborted) forward();
-    const ignoreAbort = signal === undefined ? undefined : onAbort(signal, forward);
+    const ignoreAbort = signal === undefined ? undefined : engine().onAbort(signal, forward);
     this.#pending.add(controller);
     try {
       return (await lock.acquire({ mode, timeout, signal: controller.signal })) as ManagedGuard;

@@ -21,12 +21,26 @@ export interface LockGuard extends Disposable, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Possession of a job's lock. */
+export interface JobLockGuard extends LockGuard {
+  readonly jobId: string;
+}
+
 /** @internal Whose locks are granted: how the file is opened, and how the guards are made. */
 export interface GuardSource {
   readonly file: LockFile;
   /** Called at the grant itself, so that nothing comes between the lock and whoever answers for it. */
-  readonly newGuard: (...args: ConstructorParameters<typeof Guard>) => Guard;
+  readonly newGuard: NewGuard;
 }
+
+/** @internal */
+export type NewGuard = (
+  owner: GuardOwner,
+  handle: number,
+  exclusive: boolean,
+  file: LockFile,
+  grant: Grant | null,
+) => Guard;
 
 /** @internal What a guard is a possession of. */
 export interface GuardOwner {

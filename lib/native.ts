@@ -18,6 +18,8 @@ export interface Native {
   open(path: string, permissions: number, mechanism: number, mustWrite: boolean): Result;
   isWritable(handle: number): boolean;
   tryLock(handle: number, exclusive: boolean): Result;
+  /** Whether the path of a locked file still names it: {@link GRANTED} or {@link REPLACED}. */
+  confirm(handle: number): Result;
   waitHere(handle: number, exclusive: boolean, milliseconds: number): Result;
   ownLockBars(handle: number, exclusive: boolean): boolean;
   contend(wait: number, handle: number): boolean;
@@ -40,7 +42,10 @@ export interface Native {
   ): Result;
   /** Microseconds since 1970, whole. */
   wallClock(): number;
-  pause(microseconds: number): void;
+  /** Sleeps as short as can be, which is about 0.1 ms, unless so long has passed since a time of {@link lastRelease}. */
+  leaveFree(since: number, milliseconds: number): void;
+  /** One number, the time of the last `unlock`, `close` or `confirm`: monotonic, milliseconds. */
+  readonly lastRelease: Float64Array;
   onWaitEnded(callback: (handle: number, outcome: Result) => void): void;
   keepAlive(alive: boolean): void;
   /** Kept here by lib/kernel-waits.ts. */

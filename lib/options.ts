@@ -74,6 +74,7 @@ export function checkOneOf<T extends string>(value: unknown, name: string, allow
 }
 
 export function checkMode(value: unknown, otherwise: LockMode): LockMode {
+  if (value === undefined) return otherwise;
   return checkOneOf(value, 'mode', ['exclusive', 'shared'], otherwise);
 }
 

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { Burst } from './burst.js';
 import { now } from './clock.js';
 import { publishAbandoned, publishRelease } from './diagnostics.js';
 import { LockTimeoutError, systemError } from './errors.js';
@@ -10,19 +11,12 @@ import { type Guard, type GuardOwner, type GuardSource, prepareToWatch, watchLat
 import { BUSY, cannotWait, failure, GRANTED, loadNative, type Native, REPLACED, TIMED_OUT } from './native.js';
 import type { LockMechanism } from './options.js';
 import { QueueTimer } from './queue-timer.js';
-import { Waiter } from './waiter.js';
+import { Waiter, WaitQueue } from './waiter.js';
 
 /** A thread tells of its timeout by itself; it is asked only when it is later than this (ms). */
 const THREAD_GRACE = 5;
 /** `acquireSync` wakes this often (ms), for the runtime to notice that its worker is terminated. */
 const SYNC_SLICE = 50;
-/** After this many milliseconds of back-to-back grants … */
-const BURST = 3;
-/** … the lock is left free for about this many microseconds, … */
-const GAP = 100;
-/** … of which a sleep has to ask for half: the kernel adds its timer slack, 50 (prctl(2), PR_SET_TIMERSLACK). */
-const GAP_SLEEP = 50;
-
 /**
  * What this environment (main thread or worker thread) holds and awaits of one path with one
  * mechanism. Everything here runs on the environment's own thread, so nothing interleaves inside a
@@ -33,12 +27,14 @@ const GAP_SLEEP = 50;
  * - `#inKernel`: the head, while a thread (or, without one, the poll) waits for it. Its open file is
  *   the thread's meanwhile.
  *
- * A waiter leaves `#waiters` exactly once, by `#settle`, which also ends its abort listener; so of grant, abort and timeout only the first that reaches this thread counts.
+ * A waiter leaves `#waiters` exactly once, by `#settle`, which also ends its abort listener; so of grant,
+ * abort and timeout only the first that reaches this thread counts.
  *
  * - Abort or expiry of the one in the kernel: `endWait` answers at once. Either the thread had
  *   nothing, and will take nothing; or it had been granted and the news is still on its way, which
  *   is thereby withdrawn. Then an abort releases the lock, and an expiry accepts it.
- * - Release: wakes the head by `#pump`, as everything does that changes who stands where.
+ * - Release: hands its locked file on to the head, or wakes it by `#pump`, as everything does that changes who
+ *   stands where. Nothing comes between: the head is settled in the same call.
  * - A try or an acquireSync that passes the queue: takes the head out of the kernel, and the next
  *   `#pump` sends it back.
  * - Teardown: the addon ends the waits and frees the locks, and no promise is settled any more.
@@ -48,13 +44,11 @@ export class PathLock implements GuardOwner, WaitOwner {
   retired = false;
   #exclusiveGuards = 0;
   #sharedGuards = 0;
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new WaitQueue();
   #inKernel: Waiter | null = null;
   readonly #timer = new QueueTimer(() => this.#onTimer());
   #question: HolderQuestion | undefined;
-  #burstStart = 0;
-  #burstIsOver = false;
-  #freeSince = Number.NEGATIVE_INFINITY;
+  readonly #burst: Burst;
   readonly #native: Native;
 
   constructor(
@@ -62,10 +56,11 @@ export class PathLock implements GuardOwner, WaitOwner {
     readonly mechanism: LockMechanism,
   ) {
     this.#native = loadNative(path);
+    this.#burst = new Burst(this.#native);
   }
 
   get idle(): boolean {
-    return this.#exclusiveGuards + this.#sharedGuards + this.#waiters.size === 0;
+    return this.#exclusiveGuards + this.#sharedGuards === 0 && this.#waiters.first === null;
   }
 
   tryAcquire(source: GuardSource, exclusive: boolean): Guard | null {
@@ -74,7 +69,7 @@ export class PathLock implements GuardOwner, WaitOwner {
 
   acquire(source: GuardSource, exclusive: boolean, timeout: number, signal: AbortSignal | undefined): Promise<Guard> {
     let handle = -1;
-    if (this.#waiters.size === 0 || timeout === 0) {
+    if (this.#waiters.first === null || timeout === 0) {
       try {
         handle = this.#firstAttempt(source.file, exclusive);
       } catch (error) {
@@ -110,14 +105,37 @@ export class PathLock implements GuardOwner, WaitOwner {
     if (guard.exclusive) this.#exclusiveGuards--;
     else this.#sharedGuards--;
     if (guard.grant !== null) guard.file.recordRelease(guard.handle, guard.grant, undelivered);
-    // Where the process exits, nobody who is let in would ever come to know.
-    const [next] = isExiting() ? [] : this.#waiters;
-    if (next === undefined || next.handle >= 0) guard.file.free(guard.handle);
-    else next.handle = guard.file.unlock(guard.handle); // open already: the next one can have it so
-    this.#freeSince = now();
-    this.#burstIsOver = this.#freeSince - this.#burstStart > BURST;
-    publishRelease(this.path, guard.exclusive);
-    if (next !== undefined) this.#pump();
+    const next = this.#waiters.first;
+    if (next !== null && !isExiting()) {
+      this.#releaseTo(next, guard);
+    } else {
+      guard.file.free(guard.handle); // where the process exits, nobody who is let in would ever come to know
+      this.#burst.noteRelease();
+      publishRelease(this.path, guard.exclusive);
+    }
+  }
+
+  /**
+   * From one exclusive guard to the next without the kernel, which would see an unlock and, before anybody
+   * who sleeps there could run, a lock. Not after a burst, which has to end with a free lock. As after
+   * every grant the path must still name the file: the holder may have replaced it.
+   */
+  #releaseTo(next: Waiter, { file, handle, exclusive }: Guard): void {
+    const outcome = exclusive && next.exclusive ? this.#native.confirm(handle) : BUSY;
+    if (outcome === GRANTED) this.#burst.noteRelease();
+    if (outcome === GRANTED && !this.#burst.isOver) {
+      if (next.handle >= 0) next.source.file.putAway(next.handle);
+      this.#deliver(next, handle);
+      publishRelease(this.path, exclusive); // last: who listens may do anything, and abort the next one too
+      return;
+    }
+    if (outcome !== REPLACED) {
+      if (next.handle >= 0) file.free(handle);
+      else next.handle = file.unlock(handle); // open already: the next one can have it so
+    }
+    this.#burst.noteRelease();
+    publishRelease(this.path, exclusive);
+    this.#pump();
   }
 
   // --- Attempts -----------------------------------------------------------------------------------
@@ -132,24 +150,8 @@ export class PathLock implements GuardOwner, WaitOwner {
   }
 
   #attempt(file: LockFile, exclusive: boolean, handle: number, createParents: boolean): number {
-    if (this.#burstIsOver) this.#leaveGap();
+    if (this.#burst.isOver && this.#exclusiveGuards + this.#sharedGuards === 0) this.#burst.leaveGap();
     return file.attempt(exclusive, handle, createParents);
-  }
-
-  /**
-   * After a burst of back-to-back grants, leaves the lock free for a moment. A process that waits in
-   * the kernel is woken by every unlock, but gets to run only after a loop here has locked again:
-   * without the gap it was seen to wait for seconds.
-   */
-  #leaveGap(): void {
-    if (this.#exclusiveGuards + this.#sharedGuards > 0) return;
-    if (now() - this.#freeSince < GAP / 1000) this.#native.pause(GAP_SLEEP);
-    this.#startBurst();
-  }
-
-  #startBurst(): void {
-    this.#burstStart = now();
-    this.#burstIsOver = false;
   }
 
   #grant(handle: number, source: GuardSource, exclusive: boolean): Guard {
@@ -210,7 +212,7 @@ export class PathLock implements GuardOwner, WaitOwner {
       if (left <= 0) return ~open;
       const outcome = this.#native.waitHere(open, exclusive, Math.min(SYNC_SLICE, left));
       if (outcome === BUSY) continue;
-      this.#startBurst();
+      this.#burst.end();
       if (outcome === GRANTED) return open;
       if (outcome !== REPLACED) throw failure(outcome, this.path);
       const next = file.attempt(exclusive, -1, false);
@@ -238,15 +240,16 @@ export class PathLock implements GuardOwner, WaitOwner {
     waiter.handle = handle;
     this.#waiters.add(waiter);
     countPending(1, this.path);
-    this.#timer.callAt(this.#nextLook(waiter, now()));
+    this.#timer.callAt(this.#nextLook(waiter, waiter.since));
     // With a file in hand it is the head, and has just tried: no need to try again.
     if (handle >= 0 && !this.#bars(waiter.exclusive)) this.#waitInKernel(waiter, handle);
   }
 
   /** Lets in whoever may come in, and sends the next one to wait in the kernel. */
   #pump(): void {
-    for (const head of this.#waiters) {
-      if (this.#inKernel !== null || this.#bars(head.exclusive)) return;
+    for (;;) {
+      const head = this.#waiters.first;
+      if (head === null || this.#inKernel !== null || this.#bars(head.exclusive)) return;
       const handle = head.handle;
       head.handle = -1;
       try {
@@ -300,7 +303,7 @@ export class PathLock implements GuardOwner, WaitOwner {
     const head = this.#inKernel;
     if (head === null) return;
     this.#inKernel = null;
-    this.#startBurst();
+    this.#burst.end();
     if (outcome === GRANTED) {
       this.#deliver(head, head.handle);
     } else {
@@ -335,7 +338,8 @@ export class PathLock implements GuardOwner, WaitOwner {
 
   /** Some deadline is near, or has come. */
   #onTimer(): void {
-    for (const waiter of this.#waiters) {
+    for (const waiter of this.#waiters.all()) {
+      if (!waiter.queued) continue; // let in by another one's end
       // One look at the clock: between two of them a time may come that only the second one sees.
       const time = now();
       const next = this.#nextLook(waiter, time);

@@ -1,17 +1,14 @@
-// The boundary to JavaScript: the only file that speaks Node-API. It converts numbers, keeps the
-// open files of one environment, and holds no lock logic. It trusts its caller (lib/native.ts, the
-// only one) for the number and types of arguments.
+// The boundary to JavaScript: with call.h the only file that speaks Node-API. It converts numbers,
+// keeps the open files of one environment, and holds no lock logic. It trusts its caller
+// (lib/native.ts, the only one) for the number and types of arguments.
 //
-// A file is known to JavaScript by a small integer, its handle: reading one costs less than
-// unwrapping an object. Every result is one number: an Outcome, a handle, or, when negative, a
-// failure that names the system call and its errno.
+// A file is known to JavaScript by its handle. Every result is one number: an Outcome, a handle,
+// or, when negative, a failure that names the system call and its errno.
 
 #include <errno.h>
-#include <napi.h>
 
-#include <vector>
-
-#include "lock_waiter.h"
+#include "call.h"
+#include "open_files.h"
 #include "stale_lock.h"
 #include "thread.h"
 
@@ -49,256 +46,249 @@ class Environment {
   // Nothing is joined: the kernel may keep a thread in an uninterruptible sleep.
   static void End(void* argument) {
     Environment* environment = static_cast<Environment*>(argument);
-    for (Slot& slot : environment->slots_) {
-      if (slot.wait != nullptr) environment->waits_->Abandon(slot.wait);
+    for (OpenFiles::Entry& entry : environment->files_) {
+      if (entry.wait != nullptr) environment->waits_->Abandon(entry.wait);
     }
     environment->waits_->Release();
     environment->alarm_.Destroy();
     delete environment;  // and with it the open files
   }
 
+  // lastRelease: a Float64Array of one number, the time (monotonic, milliseconds) of the last
+  // unlock, close or confirm. A hot loop that asks for the time of each release has it for a memory
+  // access; a call just after a system call costs a twentieth of the whole cycle.
+  napi_value ShareLastRelease(napi_env env) {
+    void* memory = nullptr;
+    napi_value buffer;
+    napi_value array;
+    napi_ref reference;
+    napi_create_arraybuffer(env, sizeof(double), &memory, &buffer);
+    napi_create_typedarray(env, napi_float64_array, 1, buffer, 0, &array);
+    napi_create_reference(env, array, 1, &reference);  // kept as long as the environment lives
+    last_release_ = static_cast<double*>(memory);
+    return array;
+  }
+
   // open(path, permissions, mechanism, mustWrite): a handle.
-  static Napi::Value Open(const Napi::CallbackInfo& info) {
+  static napi_value Open(const Call& call) {
     // PATH_MAX, and room to see that it is longer: a path is cut before a character of up to 4
     // bytes.
     char path[kLongestPath + 4];
     size_t length = 0;
-    napi_get_value_string_utf8(info.Env(), info[0], path, sizeof path, &length);
+    call.Text(0, path, sizeof path, &length);
     OsError error = {Syscall::kOpen, ENAMETOOLONG};
     LockFile file;
     LockFile::OpenResult result = LockFile::OpenResult::kFailed;
     if (length < kLongestPath) {
-      result = file.Open(path, info[1].As<Napi::Number>().Uint32Value(),
-                         static_cast<Mechanism>(Int(info, 2)), Bool(info, 3), &error);
+      result = file.Open(path, static_cast<unsigned>(call.Int(1)),
+                         static_cast<Mechanism>(call.Int(2)), call.Bool(3), &error);
     }
     switch (result) {
       case LockFile::OpenResult::kOpened:
-        return Number(info, This(info)->Add(static_cast<LockFile&&>(file)));
+        return call.Number(This(call)->files_.Add(static_cast<LockFile&&>(file)));
       case LockFile::OpenResult::kNotAFile:
-        return Number(info, kNotAFile);
+        return call.Number(kNotAFile);
       default:
-        return Number(info, FailureNumber(error));
+        return call.Number(FailureNumber(error));
     }
   }
 
   // isWritable(handle)
-  static Napi::Value IsWritable(const Napi::CallbackInfo& info) {
-    return Napi::Boolean::New(info.Env(), This(info)->slots_[Int(info, 0)].file.writable());
+  static napi_value IsWritable(const Call& call) {
+    return call.Boolean(This(call)->files_[call.Int(0)].file.writable());
   }
 
   // tryLock(handle, exclusive): kBusy or kGranted, and the handle stays; else it is gone.
-  static Napi::Value TryLock(const Napi::CallbackInfo& info) {
-    Environment* environment = This(info);
-    const int handle = Int(info, 0);
+  static napi_value TryLock(const Call& call) {
+    Environment* environment = This(call);
+    const int handle = call.Int(0);
     OsError error;
-    const Outcome outcome = environment->slots_[handle].file.TryLock(ModeOf(info, 1), &error);
-    return environment->Settle(info, handle, outcome, error);
+    const Outcome outcome = environment->files_[handle].file.TryLock(ModeOf(call, 1), &error);
+    return environment->Settle(call, handle, outcome, error);
+  }
+
+  // confirm(handle): kGranted, or kReplaced, and then the lock is free and the handle gone. To
+  // JavaScript a lock that is handed on was released.
+  static napi_value Confirm(const Call& call) {
+    Environment* environment = This(call);
+    const int handle = call.Int(0);
+    const bool named = environment->files_[handle].file.PathNamesThis();
+    environment->NoteRelease();
+    return environment->Settle(call, handle, named ? Outcome::kGranted : Outcome::kReplaced, {});
   }
 
   // waitHere(handle, exclusive, milliseconds): the same as tryLock, blocking the thread.
-  static Napi::Value WaitHere(const Napi::CallbackInfo& info) {
-    Environment* environment = This(info);
-    const int handle = Int(info, 0);
+  static napi_value WaitHere(const Call& call) {
+    Environment* environment = This(call);
+    const int handle = call.Int(0);
     OsError error;
     const Outcome outcome =
-        WaitOnThisThread(&environment->slots_[handle].file, ModeOf(info, 1),
-                         DeadlineAfter(Double(info, 2)), &environment->alarm_, &error);
-    return environment->Settle(info, handle, outcome, error);
+        WaitOnThisThread(&environment->files_[handle].file, ModeOf(call, 1),
+                         DeadlineAfter(call.Double(2)), &environment->alarm_, &error);
+    return environment->Settle(call, handle, outcome, error);
   }
 
   // ownLockBars(handle, exclusive): whether a lock of this environment keeps that file from
   // locking.
-  static Napi::Value OwnLockBars(const Napi::CallbackInfo& info) {
-    Environment* environment = This(info);
-    const LockFile& file = environment->slots_[Int(info, 0)].file;
+  static napi_value OwnLockBars(const Call& call) {
+    Environment* environment = This(call);
+    const LockFile& file = environment->files_[call.Int(0)].file;
     bool bars = false;
-    for (const Slot& slot : environment->slots_) {
-      bars = bars || slot.file.StandsInTheWayOf(file, ModeOf(info, 1));
+    for (const OpenFiles::Entry& entry : environment->files_) {
+      bars = bars || entry.file.StandsInTheWayOf(file, ModeOf(call, 1));
     }
-    return Napi::Boolean::New(info.Env(), bars);
+    return call.Boolean(bars);
   }
 
   // contend(wait, handle): whether a wait is for the same file as the one that is open by `handle`.
-  static Napi::Value Contend(const Napi::CallbackInfo& info) {
-    const Environment* environment = This(info);
+  static napi_value Contend(const Call& call) {
+    Environment* environment = This(call);
     // The thread that waits does not change what is read here.
-    const LockFile& awaited = environment->slots_[Int(info, 0)].wait->file;
-    const LockFile& file = environment->slots_[Int(info, 1)].file;
-    return Napi::Boolean::New(info.Env(), awaited.ContendsWith(file));
+    const LockFile& awaited = environment->files_[call.Int(0)].wait->file;
+    const LockFile& file = environment->files_[call.Int(1)].file;
+    return call.Boolean(awaited.ContendsWith(file));
   }
 
   // startWait(handle, exclusive, milliseconds): whether a thread now waits. If so the handle names
   // the wait until onWaitEnded is told of it, or until cancelWait.
-  static Napi::Value StartWait(const Napi::CallbackInfo& info) {
-    Environment* environment = This(info);
-    const int handle = Int(info, 0);
-    Slot* slot = &environment->slots_[handle];
+  static napi_value StartWait(const Call& call) {
+    Environment* environment = This(call);
+    const int handle = call.Int(0);
+    OpenFiles::Entry* entry = &environment->files_[handle];
     Wait* wait = new Wait;
-    wait->mode = ModeOf(info, 1);
-    wait->deadline = DeadlineAfter(Double(info, 2));
+    wait->mode = ModeOf(call, 1);
+    wait->deadline = DeadlineAfter(call.Double(2));
     wait->handle = handle;
-    wait->file = static_cast<LockFile&&>(slot->file);
+    wait->file = static_cast<LockFile&&>(entry->file);
     const bool started = environment->waits_->Start(wait);
     if (started) {
-      slot->wait = wait;
+      entry->wait = wait;
     } else {
-      slot->file = static_cast<LockFile&&>(wait->file);
+      entry->file = static_cast<LockFile&&>(wait->file);
       delete wait;
     }
-    return Napi::Boolean::New(info.Env(), started);
+    return call.Boolean(started);
   }
 
   // cancelWait(handle): kCancelled, or how the wait had ended before; the handle stays if that is
   // kGranted, else it is gone.
-  static Napi::Value CancelWait(const Napi::CallbackInfo& info) {
-    Environment* environment = This(info);
-    const int handle = Int(info, 0);
-    Slot* slot = &environment->slots_[handle];
+  static napi_value CancelWait(const Call& call) {
+    Environment* environment = This(call);
+    const int handle = call.Int(0);
+    OpenFiles::Entry* entry = &environment->files_[handle];
     OsError error;
-    if (slot->wait == nullptr) return Number(info, static_cast<int>(Outcome::kCancelled));
-    const Outcome outcome = environment->waits_->Cancel(slot->wait, &slot->file, &error);
-    slot->wait = nullptr;
-    return environment->Settle(info, handle, outcome, error);
+    if (entry->wait == nullptr) return call.Number(static_cast<int>(Outcome::kCancelled));
+    const Outcome outcome = environment->waits_->Cancel(entry->wait, &entry->file, &error);
+    entry->wait = nullptr;
+    return environment->Settle(call, handle, outcome, error);
   }
 
   // unlock(handle): 0 or a failure. The file stays open.
-  static Napi::Value Unlock(const Napi::CallbackInfo& info) {
-    const OsError error = This(info)->slots_[Int(info, 0)].file.Unlock();
-    return Number(info, error ? FailureNumber(error) : 0);
+  static napi_value Unlock(const Call& call) {
+    Environment* environment = This(call);
+    const OsError error = environment->files_[call.Int(0)].file.Unlock();
+    environment->NoteRelease();
+    return call.Number(error ? FailureNumber(error) : 0);
   }
 
   // close(handle): unlocks if need be, and closes, whatever unlocking says: 0 or its failure.
-  static Napi::Value Close(const Napi::CallbackInfo& info) {
-    const Napi::Value result = Unlock(info);
-    This(info)->Remove(Int(info, 0));
+  static napi_value Close(const Call& call) {
+    napi_value result = Unlock(call);
+    This(call)->files_.Remove(call.Int(0));
     return result;
   }
 
   // read(handle, buffer): how many of the file's first bytes are in the buffer now, or a failure.
-  static Napi::Value Read(const Napi::CallbackInfo& info) {
-    const Napi::Buffer<char> buffer = info[1].As<Napi::Buffer<char>>();
+  static napi_value Read(const Call& call) {
+    const Bytes buffer = call.Buffer(1);
     OsError error;
-    const int count =
-        This(info)->slots_[Int(info, 0)].file.Read(buffer.Data(), buffer.Length(), &error);
-    return Number(info, count < 0 ? FailureNumber(error) : count);
+    const int count = This(call)->files_[call.Int(0)].file.Read(buffer.data, buffer.length, &error);
+    return call.Number(count < 0 ? FailureNumber(error) : count);
   }
 
   // write(handle, buffer, length): how many bytes were written at the file's start, or a failure.
-  static Napi::Value Write(const Napi::CallbackInfo& info) {
-    const Napi::Buffer<char> buffer = info[1].As<Napi::Buffer<char>>();
+  static napi_value Write(const Call& call) {
+    const Bytes buffer = call.Buffer(1);
     OsError error;
-    const int count = This(info)->slots_[Int(info, 0)].file.Write(
-        buffer.Data(), static_cast<size_t>(Int(info, 2)), &error);
-    return Number(info, count < 0 ? FailureNumber(error) : count);
+    const int count = This(call)->files_[call.Int(0)].file.Write(
+        buffer.data, static_cast<size_t>(call.Int(2)), &error);
+    return call.Number(count < 0 ? FailureNumber(error) : count);
   }
 
   // removeStale(directory, subdirectory, name, maxAge, dryRun, buffer): -1 when the file was left
   // alone, how many of its first bytes are in the buffer when it was removed, or a failure. The
   // directory is an open descriptor of the caller's.
-  static Napi::Value RemoveStale(const Napi::CallbackInfo& info) {
+  static napi_value RemoveStale(const Call& call) {
     constexpr int kLeft = -1;
     char subdirectory[256];
     char name[256];
-    napi_get_value_string_utf8(info.Env(), info[1], subdirectory, sizeof subdirectory, nullptr);
-    napi_get_value_string_utf8(info.Env(), info[2], name, sizeof name, nullptr);
-    const double max_age = Double(info, 3);
-    const Napi::Buffer<char> buffer = info[5].As<Napi::Buffer<char>>();
+    call.Text(1, subdirectory, sizeof subdirectory, nullptr);
+    call.Text(2, name, sizeof name, nullptr);
+    const double max_age = call.Double(3);
+    const Bytes buffer = call.Buffer(5);
     const StaleLock result =
-        RemoveStaleLock(Int(info, 0), subdirectory, name,
+        RemoveStaleLock(call.Int(0), subdirectory, name,
                         max_age < kLongest ? static_cast<int64_t>(max_age * 1e6) : kForever,
-                        Bool(info, 4), buffer.Data(), buffer.Length());
+                        call.Bool(4), buffer.data, buffer.length);
     switch (result.fate) {
       case StaleLock::Fate::kLeft:
-        return Number(info, kLeft);
+        return call.Number(kLeft);
       case StaleLock::Fate::kRemoved:
-        return Number(info, result.content_length);
+        return call.Number(result.content_length);
       default:
-        return Number(info, FailureNumber(result.error));
+        return call.Number(FailureNumber(result.error));
     }
   }
 
   // wallClock(): microseconds since 1970, whole. Date.now() knows milliseconds only.
-  static Napi::Value WallClock(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), static_cast<double>(WallClockNanoseconds() / 1000));
+  static napi_value WallClock(const Call& call) {
+    return call.Number(static_cast<double>(WallClockNanoseconds() / 1000));
   }
 
-  // pause(microseconds)
-  static void Pause(const Napi::CallbackInfo& info) {
-    SleepNanoseconds(static_cast<int64_t>(Int(info, 0)) * 1000);
+  // leaveFree(since, milliseconds): sleeps for a moment unless so long has passed since a time of
+  // lastRelease's clock.
+  static napi_value LeaveFree(const Call& call) {
+    const double free_for = static_cast<double>(MonotonicNanoseconds()) * 1e-6 - call.Double(0);
+    if (free_for < call.Double(1)) SleepNanoseconds(1);
+    return nullptr;
   }
 
   // onWaitEnded(callback): callback(handle, outcome) is called for each wait that ends by itself.
   // To be called once, before the first wait.
-  static void OnWaitEnded(const Napi::CallbackInfo& info) {
-    Environment* environment = This(info);
-    napi_create_threadsafe_function(
-        info.Env(), info[0], nullptr, Napi::String::New(info.Env(), "native-file-lock"), 0, 1,
-        nullptr, nullptr, environment, &Environment::Deliver, &environment->notifier_);
-    napi_unref_threadsafe_function(info.Env(), environment->notifier_);
+  static napi_value OnWaitEnded(const Call& call) {
+    Environment* environment = This(call);
+    napi_value name;
+    napi_create_string_utf8(call.env(), "native-file-lock", NAPI_AUTO_LENGTH, &name);
+    napi_create_threadsafe_function(call.env(), call.argument(0), nullptr, name, 0, 1, nullptr,
+                                    nullptr, environment, &Environment::Deliver,
+                                    &environment->notifier_);
+    napi_unref_threadsafe_function(call.env(), environment->notifier_);
     // Hooks run last in, first out, and the function above has just added its own, after which
     // no thread may call it. So ours is taken out and put in again, to run before it.
-    napi_remove_env_cleanup_hook(info.Env(), &Environment::End, environment);
-    napi_add_env_cleanup_hook(info.Env(), &Environment::End, environment);
+    napi_remove_env_cleanup_hook(call.env(), &Environment::End, environment);
+    napi_add_env_cleanup_hook(call.env(), &Environment::End, environment);
+    return nullptr;
   }
 
   // keepAlive(boolean): whether the event loop stays alive for waits that are pending.
-  static void KeepAlive(const Napi::CallbackInfo& info) {
-    Environment* environment = This(info);
-    (Bool(info, 0) ? napi_ref_threadsafe_function : napi_unref_threadsafe_function)(
-        info.Env(), environment->notifier_);
+  static napi_value KeepAlive(const Call& call) {
+    Environment* environment = This(call);
+    (call.Bool(0) ? napi_ref_threadsafe_function : napi_unref_threadsafe_function)(
+        call.env(), environment->notifier_);
+    return nullptr;
   }
 
  private:
-  struct Slot {
-    LockFile file;
-    Wait* wait = nullptr;  // then the file is the wait's
-    int next_free = kNone;
-  };
-  static constexpr int kNone = -1;
-
   ~Environment() = default;
 
-  static Environment* This(const Napi::CallbackInfo& info) {
-    return static_cast<Environment*>(info.Data());
-  }
-  static int Int(const Napi::CallbackInfo& info, size_t index) {
-    return info[index].As<Napi::Number>().Int32Value();
-  }
-  static double Double(const Napi::CallbackInfo& info, size_t index) {
-    return info[index].As<Napi::Number>().DoubleValue();
-  }
-  static bool Bool(const Napi::CallbackInfo& info, size_t index) {
-    return info[index].As<Napi::Boolean>().Value();
-  }
-  static Mode ModeOf(const Napi::CallbackInfo& info, size_t index) {
-    return Bool(info, index) ? Mode::kExclusive : Mode::kShared;
-  }
-  static Napi::Value Number(const Napi::CallbackInfo& info, int number) {
-    return Napi::Number::New(info.Env(), number);
+  static Environment* This(const Call& call) { return static_cast<Environment*>(call.data()); }
+  static Mode ModeOf(const Call& call, size_t index) {
+    return call.Bool(index) ? Mode::kExclusive : Mode::kShared;
   }
 
-  int Add(LockFile&& file) {
-    int handle = first_free_;
-    if (handle == kNone) {
-      handle = static_cast<int>(slots_.size());
-      slots_.emplace_back();
-    } else {
-      first_free_ = slots_[handle].next_free;
-    }
-    slots_[handle].file = static_cast<LockFile&&>(file);
-    return handle;
-  }
-
-  void Remove(int handle) {
-    slots_[handle].file.Close();
-    slots_[handle].next_free = first_free_;
-    first_free_ = handle;
-  }
-
-  Napi::Value Settle(const Napi::CallbackInfo& info, int handle, Outcome outcome,
-                     const OsError& error) {
-    if (outcome != Outcome::kBusy && outcome != Outcome::kGranted) Remove(handle);
-    return Number(info, ResultNumber(outcome, error));
+  napi_value Settle(const Call& call, int handle, Outcome outcome, const OsError& error) {
+    if (outcome != Outcome::kBusy && outcome != Outcome::kGranted) files_.Remove(handle);
+    return call.Number(ResultNumber(outcome, error));
   }
 
   // On a waiter thread, under the mutex of the waits.
@@ -314,13 +304,13 @@ class Environment {
     napi_get_undefined(env, &undefined);
     while (Wait* wait = environment->waits_->TakeEnded()) {
       const int handle = wait->handle;
-      Slot* slot = &environment->slots_[handle];
-      slot->wait = nullptr;
-      slot->file = static_cast<LockFile&&>(wait->file);
+      OpenFiles::Entry* entry = &environment->files_[handle];
+      entry->wait = nullptr;
+      entry->file = static_cast<LockFile&&>(wait->file);
       napi_value arguments[2];
       napi_create_int32(env, handle, &arguments[0]);
       napi_create_int32(env, ResultNumber(wait->outcome, wait->error), &arguments[1]);
-      if (wait->outcome != Outcome::kGranted) environment->Remove(handle);
+      if (wait->outcome != Outcome::kGranted) environment->files_.Remove(handle);
       delete wait;
       napi_call_function(env, undefined, callback, 2, arguments, nullptr);
       // The callback settles promises and should throw nothing. If it does, as everywhere else it
@@ -334,51 +324,73 @@ class Environment {
     }
   }
 
+  void NoteRelease() { *last_release_ = static_cast<double>(MonotonicNanoseconds()) * 1e-6; }
+
   Waits* waits_;
+  double* last_release_ = nullptr;
   napi_threadsafe_function notifier_ = nullptr;
   Alarm alarm_;  // of this environment's thread, for WaitHere
-  std::vector<Slot> slots_;
-  int first_free_ = kNone;
+  OpenFiles files_;
 };
 
-bool RunsOnBun(Napi::Env env) {
-  const Napi::Value process = env.Global().Get("process");
-  if (!process.IsObject()) return false;
-  const Napi::Value versions = process.As<Napi::Object>().Get("versions");
-  return versions.IsObject() && versions.As<Napi::Object>().Has("bun");
+using Method = napi_value (*)(const Call&);
+
+template <Method method>
+napi_value Enter(napi_env env, napi_callback_info info) {
+  return method(Call(env, info));
 }
 
-Napi::Object Init(Napi::Env env, Napi::Object exports) {
+bool RunsOnBun(napi_env env) {
+  napi_value value;
+  napi_get_global(env, &value);
+  for (const char* name : {"process", "versions"}) {
+    napi_valuetype type = napi_undefined;
+    napi_get_named_property(env, value, name, &value);
+    napi_typeof(env, value, &type);
+    if (type != napi_object) return false;
+  }
+  bool found = false;
+  napi_has_named_property(env, value, "bun", &found);
+  return found;
+}
+
+napi_value Init(napi_env env, napi_value exports) {
   Environment* environment = new Environment;
   napi_add_env_cleanup_hook(env, &Environment::End, environment);
   if (RunsOnBun(env)) UseThreadsOfTheSystem();
-#define EXPORT(name, method) \
-  exports.Set(name, Napi::Function::New<Environment::method>(env, name, environment))
-  EXPORT("open", Open);
-  EXPORT("isWritable", IsWritable);
-  EXPORT("tryLock", TryLock);
-  EXPORT("waitHere", WaitHere);
-  EXPORT("ownLockBars", OwnLockBars);
-  EXPORT("contend", Contend);
-  EXPORT("startWait", StartWait);
-  EXPORT("cancelWait", CancelWait);
-  EXPORT("unlock", Unlock);
-  EXPORT("close", Close);
-  EXPORT("read", Read);
-  EXPORT("write", Write);
-  EXPORT("removeStale", RemoveStale);
-  EXPORT("wallClock", WallClock);
-  EXPORT("pause", Pause);
-  EXPORT("onWaitEnded", OnWaitEnded);
-  EXPORT("keepAlive", KeepAlive);
-#undef EXPORT
+  static constexpr struct {
+    const char* name;
+    napi_callback callback;
+  } functions[] = {
+      {"open", Enter<Environment::Open>},
+      {"isWritable", Enter<Environment::IsWritable>},
+      {"tryLock", Enter<Environment::TryLock>},
+      {"confirm", Enter<Environment::Confirm>},
+      {"waitHere", Enter<Environment::WaitHere>},
+      {"ownLockBars", Enter<Environment::OwnLockBars>},
+      {"contend", Enter<Environment::Contend>},
+      {"startWait", Enter<Environment::StartWait>},
+      {"cancelWait", Enter<Environment::CancelWait>},
+      {"unlock", Enter<Environment::Unlock>},
+      {"close", Enter<Environment::Close>},
+      {"read", Enter<Environment::Read>},
+      {"write", Enter<Environment::Write>},
+      {"removeStale", Enter<Environment::RemoveStale>},
+      {"wallClock", Enter<Environment::WallClock>},
+      {"leaveFree", Enter<Environment::LeaveFree>},
+      {"onWaitEnded", Enter<Environment::OnWaitEnded>},
+      {"keepAlive", Enter<Environment::KeepAlive>},
+  };
+  for (const auto& [name, callback] : functions) {
+    napi_value function;
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, environment, &function);
+    napi_set_named_property(env, exports, name, function);
+  }
+  napi_set_named_property(env, exports, "lastRelease", environment->ShareLastRelease(env));
   return exports;
 }
 
 }  // namespace
 }  // namespace nfl
 
-static Napi::Object InitModule(Napi::Env env, Napi::Object exports) {
-  return nfl::Init(env, exports);
-}
-NODE_API_MODULE(native_file_lock, InitModule)
+NAPI_MODULE_INIT() { return nfl::Init(env, exports); }

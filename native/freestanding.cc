@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include <new>
-#include <string>
 
 namespace {
 
@@ -26,10 +25,6 @@ void operator delete[](void* memory, size_t) noexcept { free(memory); }
 
 namespace std {
 [[noreturn]] void __throw_length_error(const char*) { abort(); }
-[[noreturn]] void __throw_logic_error(const char*) { abort(); }
 [[noreturn]] void __throw_bad_alloc() { abort(); }
 [[noreturn]] void __throw_bad_array_new_length() { abort(); }
-[[noreturn]] void __throw_out_of_range_fmt(const char*, ...) { abort(); }
-
-template class basic_string<char>;
 }  // namespace std

@@ -204,6 +204,28 @@ test('when a release is published the lock is free already', () => {
   expect(outcomes).toEqual([true]);
 });
 
+test.each(['exclusive', 'shared'] as const)(
+  'a subscriber that aborts the next one, while the lock is released to it, leaves the lock free: %s',
+  async (mode) => {
+    const lock = new FileLock(tempLock());
+    const abort = new AbortController();
+    const onRelease = () => abort.abort();
+    diagnostics.subscribe('native-file-lock.release', onRelease);
+    onTestFinished(() => void diagnostics.unsubscribe('native-file-lock.release', onRelease));
+    const guard = await lock.acquire();
+    const [next, last] = [lock.acquire({ mode, signal: abort.signal }), lock.acquire()];
+    guard.release();
+    await next.then(
+      (each) => each.release(),
+      (error) => expect(error).toBe(abort.signal.reason),
+    );
+    (await last).release();
+    const probe = lock.tryAcquire();
+    expect(probe?.held).toBe(true);
+    probe?.release();
+  },
+);
+
 test('an abandoned lock is published when it is granted, with what the guard is told', async () => {
   const file = tempLock();
   const seen = abandonments();

@@ -14,6 +14,7 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { FileLock } from '../../lib/index.js';
 import { Actor } from '../support/actor.js';
+import { RemoteContender } from '../support/contender.js';
 import { findOverlap, type Interval } from '../support/intervals.js';
 import { untilWaiting } from '../support/kernel-waiters.js';
 import { tempDir, tempLock } from '../support/temp-dir.js';
@@ -127,6 +128,28 @@ describe('a waiter', () => {
     }
     expect(existsSync(directory)).toBe(false);
   });
+
+  test.each(
+    (Object.keys(CHANGES) as Change[]).flatMap((change) => MECHANISMS.map((mechanism) => ({ change, mechanism }))),
+  )(
+    'that queues behind a guard of its own process gets the new file, not the one that was $change: $mechanism',
+    async ({ change, mechanism }) => {
+      const file = tempLock();
+      const lock = new FileLock(file, { mechanism });
+      const elsewhere = await RemoteContender.open(await Actor.process(), file, { mechanism });
+      const guard = await lock.acquire();
+      const next = lock.acquire();
+      CHANGES[change](file);
+      guard.release();
+      const second = await next;
+      expect(second.held).toBe(true);
+      expect(await elsewhere.tryAcquire()).toBeNull();
+      second.release();
+      const possession = await elsewhere.tryAcquire();
+      expect(possession).not.toBeNull();
+      await possession?.release();
+    },
+  );
 
   test.each([
     { what: 'a directory', code: 'EISDIR', make: (file: string) => void mkdirSync(file) },

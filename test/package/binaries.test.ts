@@ -13,7 +13,7 @@ const LIBC = new Set([
   // Memory and text. No memcpy: glibc has two of them.
   ...['malloc', 'free', 'memset', 'strdup', 'strlen', 'abort'],
   // Files.
-  ...['open', 'openat', 'close', 'pread', 'pwrite', 'unlinkat', 'flock'],
+  ...['open', 'openat', 'clock_gettime', 'close', 'pread', 'pwrite', 'unlinkat', 'flock'],
   // Threads and signals: where libuv is none, and for the alarm that ends a wait.
   ...['pthread_create', 'sigaction'],
   // Whatever has several versions, or no export in an older C library.

@@ -78,7 +78,8 @@ test('the imports of lib/ have no cycles, not even of types', () => {
 });
 
 test('one file speaks Node-API', () => {
-  expect(filesThat(native, /#include\s*[<"](napi|node_api|js_native_api)/)).toEqual(['native/addon.cc']);
+  expect(filesThat(native, /#include\s*[<"](napi|node_api|js_native_api)/)).toEqual(['native/call.h']);
+  expect(filesThat(native, /#include "call.h"/)).toEqual(['native/addon.cc']);
 });
 
 test('one file knows libuv', () => {
