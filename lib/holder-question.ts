@@ -5,9 +5,9 @@ import type { LockMechanism } from './options.js';
 
 /**
  * Who holds the lock is to be asked this long (ms) before a wait times out, since the answer can take
- * 10 ms and more, and the timeout shall be punctual; …
+ * 10 ms and more, with hundreds of files 40, and the timeout shall be punctual; …
  */
-export const LEAD = 40;
+export const LEAD = 60;
 /** … and once it is late, no longer than this (ms). */
 const PATIENCE = 10;
 /** An answer serves all who ask within this time (ms). */

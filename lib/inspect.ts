@@ -1,8 +1,8 @@
 import { type BigIntStats, closeSync, constants as fs, lstatSync, openSync, readSync } from 'node:fs';
-import { constants, hostname } from 'node:os';
+import { constants } from 'node:os';
 import { fromFileSystemError, LockError, notAFile, systemError } from './errors.js';
 import { type HolderRecord, holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
-import { findLock, identify, isTableComplete, type KernelLock, readTable, readTableSync } from './kernel-locks.js';
+import { findLock, identify, isTableComplete, type KernelLock, type LockTable, readTable, readTableSync } from './kernel-locks.js';
 import type { LockHolder } from './lock-holder.js';
 import type { LockMechanism } from './options.js';
 import { commandOfProcess, isRunning, thisProcess } from './process-info.js';
@@ -33,18 +33,18 @@ function readRecord(path: string): HolderRecord | null {
 }
 
 /** The holder that the kernel names, with what the record knows of it. Where the kernel names none, the record's word is taken. */
-function holderOfLock(lock: KernelLock, record: HolderRecord | null): LockHolder | null {
+function holderOfLock(lock: KernelLock, record: HolderRecord | null, table: LockTable | null): LockHolder | null {
   if (record?.held && (lock.pid === record.pid || lock.pid < 1)) {
     const running = isRunning(record);
     if (running || (running === null && lock.pid < 1)) return holderOf(record);
   }
   if (lock.pid < 1) return null;
   const isThisProcess = lock.pid === process.pid;
-  const command = isThisProcess ? thisProcess().command : commandOfProcess(lock.pid);
+  const command = isThisProcess ? thisProcess().command : commandIn(table, lock.pid);
   if (command === null) return null;
   return {
     pid: lock.pid,
-    hostname: hostname(),
+    hostname: thisProcess().hostname,
     command,
     acquiredAt: null,
     running: true,
@@ -52,18 +52,26 @@ function holderOfLock(lock: KernelLock, record: HolderRecord | null): LockHolder
   };
 }
 
-/** This process, as the holder of a lock that one of its guards bars. */
-export function holderHere(path: string): LockHolder | null {
-  return holderOfLock({ pid: process.pid }, readRecord(path));
+function commandIn(table: LockTable | null, pid: number): string | null {
+  const known = table?.commands.get(pid);
+  if (known !== undefined) return known;
+  const command = commandOfProcess(pid);
+  table?.commands.set(pid, command);
+  return command;
 }
 
-function holderIn(table: string | null, path: string, mechanism: LockMechanism): LockHolder | null {
+/** This process, as the holder of a lock that one of its guards bars. */
+export function holderHere(path: string): LockHolder | null {
+  return holderOfLock({ pid: process.pid }, readRecord(path), null);
+}
+
+function holderIn(table: LockTable | null, path: string, mechanism: LockMechanism): LockHolder | null {
   try {
-    const record = readRecord(path);
-    const lock =
-      table === null ? { pid: -1 } : findLock(table, identify(lstatSync(path, { bigint: true })).name, mechanism);
+    const status = lstatSync(path, { bigint: true });
+    const record = status.size === 0n ? null : readRecord(path);
+    const lock = table === null ? null : findLock(table, identify(status).name, mechanism);
     // A holder in another pid namespace is not in the table; its record may tell.
-    return holderOfLock(lock ?? { pid: -1 }, record);
+    return holderOfLock(lock ?? { pid: -1 }, record, table);
   } catch {
     return null; // a hint that is not to be had is no reason to fail
   }
@@ -117,7 +125,7 @@ function inspectOnce(path: string, mechanism: LockMechanism, record: HolderRecor
   if (table === null) return inspectRecord(path, record, recorded);
   const { device, name } = identify(file);
   const lock = findLock(table, name, mechanism);
-  if (lock !== null) return { path, state: 'held', holder: holderOfLock(lock, record), abandoned: false };
+  if (lock !== null) return { path, state: 'held', holder: holderOfLock(lock, record, table), abandoned: false };
   if (!isTableComplete(device) || recorded?.running === null) {
     return { path, state: 'unknown', holder: recorded, abandoned: null };
   }

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { promises, readFileSync } from 'node:fs';
 import { seesEveryProcess } from './process-info.js';
 
 /**
@@ -15,6 +14,13 @@ const TABLE = '/proc/locks';
 /** A lock in the table. The pid is -1 where the kernel knows none. */
 export interface KernelLock {
   pid: number;
+}
+
+/** The table as it was at one time, for all who looked then. */
+export interface LockTable {
+  readonly text: string;
+  /** The commands of holders that were looked up, by their pids: thousands of locks have few holders. */
+  readonly commands: Map<number, string | null>;
 }
 
 /** Their locks can be held from another machine, or by another kernel. */
@@ -56,10 +62,10 @@ function isLocalMount(device: string): boolean {
   return false;
 }
 
-/** Who holds a lock of that kind on the file, out of the text of the table. */
-export function findLock(table: string, name: string, mechanism: 'flock' | 'fcntl'): KernelLock | null {
-  for (let at = table.indexOf(name); at !== -1; at = table.indexOf(name, at + 1)) {
-    const line = table.slice(table.lastIndexOf('\n', at) + 1, at);
+/** Who holds a lock of that kind on the file, out of the table. */
+export function findLock({ text }: LockTable, name: string, mechanism: 'flock' | 'fcntl'): KernelLock | null {
+  for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + 1)) {
+    const line = text.slice(text.lastIndexOf('\n', at) + 1, at);
     const [, kind, , , pid] = line.split(/ +/);
     // A line of one that waits has `->` for its kind. POSIX locks conflict with OFDLCK ones.
     const matches = mechanism === 'flock' ? kind === 'FLOCK' : kind === 'OFDLCK' || kind === 'POSIX';
@@ -68,25 +74,30 @@ export function findLock(table: string, name: string, mechanism: 'flock' | 'fcnt
   return null;
 }
 
-/** The text of the table; null where there is none (another system, /proc not mounted). May block for some 10 ms. */
-export function readTableSync(): string | null {
+function tableOf(text: string): LockTable {
+  return { text, commands: new Map() };
+}
+
+/** Null where there is none (another system, /proc not mounted). May block for some 10 ms. */
+export function readTableSync(): LockTable | null {
   try {
-    return readFileSync(TABLE, 'latin1');
+    return tableOf(readFileSync(TABLE, 'latin1'));
   } catch {
     return null;
   }
 }
 
-let reading: Promise<string | null> | undefined;
+let reading: Promise<LockTable | null> | undefined;
 
 /**
  * The same off this thread. The kernel stops all locking of files while it writes the table, and waits
  * for every processor to notice first (percpu_down_write in fs/locks.c): 10 ms, and more with
  * thousands of locks. So those who ask meanwhile share one reading.
  */
-export function readTable(): Promise<string | null> {
-  reading ??= readFile(TABLE, 'latin1')
-    .catch(() => null)
+export function readTable(): Promise<LockTable | null> {
+  reading ??= promises
+    .readFile(TABLE, 'latin1')
+    .then(tableOf, () => null)
     .finally(() => {
       reading = undefined;
     });

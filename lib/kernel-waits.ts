@@ -84,13 +84,14 @@ function pollLater(): void {
 function poll(): void {
   pollIsComing = false;
   let threadsAreLeft = true;
-  for (const [owner, wait] of [...polled]) {
-    if (polled.get(owner) !== wait) continue; // ended meanwhile, by another one's end
+  const worthAThread = now() + 2 * POLL_INTERVAL; // many deadlines that come together free and want threads at once
+  // What is taken out meanwhile, by another one's end, is not met; what is added may be.
+  for (const [owner, wait] of polled) {
     const outcome = prepare(owner.path).tryLock(wait.handle, wait.exclusive);
     if (outcome !== BUSY) {
       polled.delete(owner);
       owner.onWaitEnded(outcome);
-    } else if (threadsAreLeft && wait.mayUseThread) {
+    } else if (threadsAreLeft && wait.mayUseThread && wait.deadline > worthAThread) {
       threadsAreLeft = startOnThread(owner, wait);
       if (threadsAreLeft) polled.delete(owner);
     }
