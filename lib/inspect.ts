@@ -2,7 +2,15 @@ import { type BigIntStats, closeSync, constants as fs, lstatSync, openSync, read
 import { constants } from 'node:os';
 import { fromFileSystemError, LockError, notAFile, systemError } from './errors.js';
 import { type HolderRecord, holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
-import { findLock, identify, isTableComplete, type KernelLock, type LockTable, readTable, readTableSync } from './kernel-locks.js';
+import {
+  findLock,
+  identify,
+  isTableComplete,
+  type KernelLock,
+  type LockTable,
+  readTable,
+  readTableSync,
+} from './kernel-locks.js';
 import type { LockHolder } from './lock-holder.js';
 import type { LockMechanism } from './options.js';
 import { commandOfProcess, isRunning, thisProcess } from './process-info.js';

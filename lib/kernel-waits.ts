@@ -1,5 +1,5 @@
 import { now, setTimeout } from './clock.js';
-import { BUSY, loadNative, type Native } from './native.js';
+import { BUSY, GRANTED, loadNative, type Native } from './native.js';
 
 /** Waits for which there is no thread are polled this often (ms). */
 const POLL_INTERVAL = 9;
@@ -72,6 +72,7 @@ export function startWait(
   const wait = { handle, exclusive, deadline, mayUseThread };
   if (startOnThread(owner, wait)) return;
   polled.set(owner, wait);
+  lastRound = undefined;
   pollLater();
 }
 
@@ -83,20 +84,55 @@ function pollLater(): void {
 
 function poll(): void {
   pollIsComing = false;
-  let threadsAreLeft = true;
-  const worthAThread = now() + 2 * POLL_INTERVAL; // many deadlines that come together free and want threads at once
-  // What is taken out meanwhile, by another one's end, is not met; what is added may be.
-  for (const [owner, wait] of polled) {
-    const outcome = prepare(owner.path).tryLock(wait.handle, wait.exclusive);
-    if (outcome !== BUSY) {
-      polled.delete(owner);
+  const { waits, attempts, results } = roundOf();
+  if (waits[0] === undefined) return;
+  const { tryEach, close } = prepare(waits[0][0].path);
+  if (tryEach(attempts, results) > 0) {
+    for (const [index, [owner, wait]] of waits.entries()) {
+      const outcome = results[index] as number;
+      // What is polled no more was ended by another one's end, and its file closed.
+      if (outcome === BUSY || polled.get(owner) !== wait) continue;
+      stopPolling(owner);
+      if (outcome !== GRANTED) close(wait.handle);
       owner.onWaitEnded(outcome);
-    } else if (threadsAreLeft && wait.mayUseThread && wait.deadline > worthAThread) {
-      threadsAreLeft = startOnThread(owner, wait);
-      if (threadsAreLeft) polled.delete(owner);
     }
   }
+  moveToThreads(waits);
   if (polled.size > 0) pollLater();
+}
+
+/** What is tried in one round: who waits, what the addon has to try for each, and the room for its results. */
+interface Round {
+  readonly waits: readonly [WaitOwner, PolledWait][];
+  readonly attempts: Int32Array;
+  readonly results: Int32Array;
+}
+
+let lastRound: Round | undefined;
+
+/** The same round again as long as nobody comes or goes: hundreds of waits are polled a hundred times a second. */
+function roundOf(): Round {
+  if (lastRound === undefined) {
+    const waits = [...polled];
+    const attempts = Int32Array.from(waits, ([, { handle, exclusive }]) => 2 * handle + Number(exclusive));
+    lastRound = { waits, attempts, results: new Int32Array(waits.length) };
+  }
+  return lastRound;
+}
+
+function stopPolling(owner: WaitOwner): boolean {
+  lastRound = undefined;
+  return polled.delete(owner);
+}
+
+/** As many as there are threads for; but none whose deadline is near: those come in crowds, all at once. */
+function moveToThreads(waits: Round['waits']): void {
+  const nearest = now() + 2 * POLL_INTERVAL;
+  for (const [owner, wait] of waits) {
+    if (polled.get(owner) !== wait || !wait.mayUseThread || wait.deadline < nearest) continue;
+    if (!startOnThread(owner, wait)) return;
+    stopPolling(owner);
+  }
 }
 
 /** Whether the owner waits on a thread, which itself ends the wait at the deadline. */
@@ -109,7 +145,7 @@ export function waitsOnThread(owner: WaitOwner): boolean {
  * null: nobody had waited on a thread, and the open file is still the owner's.
  */
 export function endWait(owner: WaitOwner, handle: number): number | null {
-  if (polled.delete(owner)) return null;
+  if (stopPolling(owner)) return null;
   const { waits, cancelWait } = prepare(owner.path);
   waits.onThreads.delete(handle);
   return cancelWait(handle);

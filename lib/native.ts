@@ -18,6 +18,11 @@ export interface Native {
   open(path: string, permissions: number, mechanism: number, mustWrite: boolean): Result;
   isWritable(handle: number): boolean;
   tryLock(handle: number, exclusive: boolean): Result;
+  /**
+   * The same for many at once, each given as twice its handle, plus 1 if exclusive. All handles stay, whatever
+   * the outcome. How many of the results are not {@link BUSY}.
+   */
+  tryEach(attempts: Int32Array, results: Int32Array): number;
   /** Whether the path of a locked file still names it: {@link GRANTED} or {@link REPLACED}. */
   confirm(handle: number): Result;
   waitHere(handle: number, exclusive: boolean, milliseconds: number): Result;

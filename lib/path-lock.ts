@@ -10,6 +10,7 @@ import type { LockFile } from './lock-file.js';
 import { type Guard, type GuardOwner, type GuardSource, prepareToWatch, watchLater } from './lock-guard.js';
 import { BUSY, cannotWait, failure, GRANTED, loadNative, type Native, REPLACED, TIMED_OUT } from './native.js';
 import type { LockMechanism } from './options.js';
+import { isExiting } from './process-info.js';
 import { QueueTimer } from './queue-timer.js';
 import { Waiter, WaitQueue } from './waiter.js';
 
@@ -259,8 +260,10 @@ export class PathLock implements GuardOwner, WaitOwner {
             this.#waitInKernel(head, ~outcome);
             return;
           }
-          head.source.file.putAway(~outcome);
           this.#timeOut(head);
+          const next = this.#waiters.first;
+          if (next !== null && next.handle < 0) next.handle = ~outcome;
+          else head.source.file.putAway(~outcome);
           continue;
         }
         this.#deliver(head, outcome);
@@ -338,8 +341,8 @@ export class PathLock implements GuardOwner, WaitOwner {
 
   /** Some deadline is near, or has come. */
   #onTimer(): void {
+    let anyIsOver = false;
     for (const waiter of this.#waiters.all()) {
-      if (!waiter.queued) continue; // let in by another one's end
       // One look at the clock: between two of them a time may come that only the second one sees.
       const time = now();
       const next = this.#nextLook(waiter, time);
@@ -347,9 +350,11 @@ export class PathLock implements GuardOwner, WaitOwner {
         this.#timer.callAt(next);
         if (next >= waiter.deadline) void this.#askForHolder().ask(this.#bars(waiter.exclusive));
       } else {
+        anyIsOver = true;
         this.#onTimeOver(waiter);
       }
     }
+    if (anyIsOver) this.#pump(); // once for all whose time is over, and who would only be tried in vain
   }
 
   /** When to look at a waiter: shortly before its deadline, at it, or, if a thread should tell by itself, after it. */
@@ -371,7 +376,6 @@ export class PathLock implements GuardOwner, WaitOwner {
       this.#closeFile(waiter);
       this.#timeOut(waiter);
     }
-    this.#pump();
   }
 
   #timeOut(waiter: Waiter): void {
@@ -390,9 +394,4 @@ export class PathLock implements GuardOwner, WaitOwner {
     waiter.stopListening();
     if (this.#waiters.delete(waiter)) countPending(-1, this.path);
   }
-}
-
-/** Node says so while it runs the `exit` listeners. */
-function isExiting(): boolean {
-  return (process as { _exiting?: boolean })._exiting === true;
 }

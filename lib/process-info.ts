@@ -117,3 +117,8 @@ export function isRunning(other: ProcessIdentity): boolean | null {
   if (status === null) return isAlive(other.pid) ? null : false; // /proc may hide others (hidepid)
   return status.startTime === other.startTime && status.state !== 'Z' && status.state !== 'X';
 }
+
+/** Whether this process is on its way out: Node says so while it runs the `exit` listeners. */
+export function isExiting(): boolean {
+  return (process as { _exiting?: boolean })._exiting === true;
+}

@@ -27,8 +27,7 @@ int ResultNumber(Outcome outcome, const OsError& error) {
   return outcome == Outcome::kFailed ? FailureNumber(error) : static_cast<int>(outcome);
 }
 
-// Milliseconds, some 30 years: no difference to "for ever", and no overflow.
-constexpr double kLongest = 1e12;
+constexpr double kLongest = 1e12;  // milliseconds: "for ever", and no overflow
 
 int64_t DeadlineAfter(double milliseconds) {
   if (!(milliseconds < kLongest)) return kForever;
@@ -54,25 +53,12 @@ class Environment {
     delete environment;  // and with it the open files
   }
 
-  // lastRelease: a Float64Array of one number, the time (monotonic, milliseconds) of the last
-  // unlock, close or confirm. A hot loop that asks for the time of each release has it for a memory
-  // access; a call just after a system call costs a twentieth of the whole cycle.
-  napi_value ShareLastRelease(napi_env env) {
-    void* memory = nullptr;
-    napi_value buffer;
-    napi_value array;
-    napi_ref reference;
-    napi_create_arraybuffer(env, sizeof(double), &memory, &buffer);
-    napi_create_typedarray(env, napi_float64_array, 1, buffer, 0, &array);
-    napi_create_reference(env, array, 1, &reference);  // kept as long as the environment lives
-    last_release_ = static_cast<double*>(memory);
-    return array;
-  }
+  // lastRelease: when the last unlock, close or confirm was (monotonic, milliseconds).
+  napi_value ShareLastRelease(napi_env env) { return last_release_.Share(env); }
 
   // open(path, permissions, mechanism, mustWrite): a handle.
   static napi_value Open(const Call& call) {
-    // PATH_MAX, and room to see that it is longer: a path is cut before a character of up to 4
-    // bytes.
+    // With room to see that it is longer: it is cut before a character of up to 4 bytes.
     char path[kLongestPath + 4];
     size_t length = 0;
     call.Text(0, path, sizeof path, &length);
@@ -105,6 +91,23 @@ class Environment {
     OsError error;
     const Outcome outcome = environment->files_[handle].file.TryLock(ModeOf(call, 1), &error);
     return environment->Settle(call, handle, outcome, error);
+  }
+
+  // tryEach(attempts, results): two Int32Arrays; for 2 * handle + exclusive in the one its outcome
+  // or failure in the other. How many are not kBusy. All handles stay: before JavaScript looks at a
+  // result, it may have closed that file.
+  static napi_value TryEach(const Call& call) {
+    const View<int32_t> attempts = call.Array<int32_t>(0);
+    const View<int32_t> results = call.Array<int32_t>(1);
+    int ended = 0;
+    for (size_t i = 0; i < attempts.length; ++i) {
+      const Mode mode = attempts.data[i] % 2 == 0 ? Mode::kShared : Mode::kExclusive;
+      OsError error;
+      const Outcome outcome = This(call)->files_[attempts.data[i] / 2].file.TryLock(mode, &error);
+      results.data[i] = ResultNumber(outcome, error);
+      if (outcome != Outcome::kBusy) ++ended;
+    }
+    return call.Number(ended);
   }
 
   // confirm(handle): kGranted, or kReplaced, and then the lock is free and the handle gone. To
@@ -200,7 +203,7 @@ class Environment {
 
   // read(handle, buffer): how many of the file's first bytes are in the buffer now, or a failure.
   static napi_value Read(const Call& call) {
-    const Bytes buffer = call.Buffer(1);
+    const View<char> buffer = call.Array<char>(1);
     OsError error;
     const int count = This(call)->files_[call.Int(0)].file.Read(buffer.data, buffer.length, &error);
     return call.Number(count < 0 ? FailureNumber(error) : count);
@@ -208,7 +211,7 @@ class Environment {
 
   // write(handle, buffer, length): how many bytes were written at the file's start, or a failure.
   static napi_value Write(const Call& call) {
-    const Bytes buffer = call.Buffer(1);
+    const View<char> buffer = call.Array<char>(1);
     OsError error;
     const int count = This(call)->files_[call.Int(0)].file.Write(
         buffer.data, static_cast<size_t>(call.Int(2)), &error);
@@ -225,7 +228,7 @@ class Environment {
     call.Text(1, subdirectory, sizeof subdirectory, nullptr);
     call.Text(2, name, sizeof name, nullptr);
     const double max_age = call.Double(3);
-    const Bytes buffer = call.Buffer(5);
+    const View<char> buffer = call.Array<char>(5);
     const StaleLock result =
         RemoveStaleLock(call.Int(0), subdirectory, name,
                         max_age < kLongest ? static_cast<int64_t>(max_age * 1e6) : kForever,
@@ -324,10 +327,10 @@ class Environment {
     }
   }
 
-  void NoteRelease() { *last_release_ = static_cast<double>(MonotonicNanoseconds()) * 1e-6; }
+  void NoteRelease() { last_release_.Set(static_cast<double>(MonotonicNanoseconds()) * 1e-6); }
 
   Waits* waits_;
-  double* last_release_ = nullptr;
+  SharedNumber last_release_;
   napi_threadsafe_function notifier_ = nullptr;
   Alarm alarm_;  // of this environment's thread, for WaitHere
   OpenFiles files_;
@@ -365,6 +368,7 @@ napi_value Init(napi_env env, napi_value exports) {
       {"open", Enter<Environment::Open>},
       {"isWritable", Enter<Environment::IsWritable>},
       {"tryLock", Enter<Environment::TryLock>},
+      {"tryEach", Enter<Environment::TryEach>},
       {"confirm", Enter<Environment::Confirm>},
       {"waitHere", Enter<Environment::WaitHere>},
       {"ownLockBars", Enter<Environment::OwnLockBars>},
