@@ -73,27 +73,47 @@ function beginningOfRecords(): { bytes: Buffer; crc: number } {
   return beginning;
 }
 
-/**
- * Writes the record of a lock that this process holds, or has held, into `buffer`; gives its length.
- * Filled up with spaces to `atLeast` bytes, to cover a longer record that was there before.
- */
-export function encodeRecord(
-  buffer: Buffer,
-  held: boolean,
-  fencingToken: bigint,
-  acquiredAt: string,
-  atLeast: number,
-): number {
-  const { bytes, crc } = beginningOfRecords();
-  const start = bytes.copy(buffer);
-  const state = held ? 'held    ' : 'released';
-  const end = start + buffer.write(`acquired ${acquiredAt}\ntoken ${fencingToken}\nstate ${state}\n`, start, 'latin1');
-  const checksum = crc32(buffer, start, end, crc).toString(16).padStart(8, '0');
-  const length = end + buffer.write(`checksum ${checksum}\n`, end, 'latin1');
-  if (length >= atLeast) return length;
-  buffer.fill(' ', length, atLeast - 1);
-  buffer.write('\n', atLeast - 1);
-  return atLeast;
+const STATE = { held: 'state held    \nchecksum ', released: 'state released\nchecksum ' };
+/** The line of the state, to which the checksum extends. */
+const STATE_LENGTH = 'state released\n'.length;
+const HEX = Buffer.from('0123456789abcdef');
+
+/** The record of a lock that this process holds, or has held: made at the grant, and changed in its state at the release. */
+export class OwnRecord {
+  readonly bytes = Buffer.alloc(RECORD_LIMIT);
+  length = 0;
+  fencingToken = 0n;
+  held = false;
+  #stateAt = 0;
+  #crcBeforeState = 0;
+
+  /** Says `held`. Filled up with spaces to `atLeast` bytes, to cover a longer record that was there before. */
+  encode(fencingToken: bigint, acquiredAt: string, atLeast: number): void {
+    const { bytes, crc } = beginningOfRecords();
+    const start = bytes.copy(this.bytes);
+    this.#stateAt = start + this.bytes.write(`acquired ${acquiredAt}\ntoken ${fencingToken}\n`, start, 'latin1');
+    this.#crcBeforeState = crc32(this.bytes, start, this.#stateAt, crc);
+    this.fencingToken = fencingToken;
+    const end = this.setState('held');
+    this.length = Math.max(end, atLeast);
+    if (end === this.length) return;
+    this.bytes.fill(' ', end, this.length - 1);
+    this.bytes.write('\n', this.length - 1);
+  }
+
+  /** Gives where the record ends. */
+  setState(state: 'held' | 'released'): number {
+    this.held = state === 'held';
+    let at = this.#stateAt + this.bytes.write(STATE[state], this.#stateAt, 'latin1');
+    const crc = crc32(this.bytes, this.#stateAt, this.#stateAt + STATE_LENGTH, this.#crcBeforeState);
+    for (let shift = 28; shift >= 0; shift -= 4) this.bytes[at++] = HEX[(crc >>> shift) & 15] as number;
+    return at + this.bytes.write('\n', at, 'latin1');
+  }
+
+  /** Whether the first `count` bytes of `content` are this record. */
+  equals(content: Buffer, count: number): boolean {
+    return count === this.length && content.compare(this.bytes, 0, count, 0, count) === 0;
+  }
 }
 
 /** Whether a file with these first bytes is ours to write: empty, all NUL, or begun with our magic. */

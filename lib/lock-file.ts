@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { fromFileSystemError, systemError } from './errors.js';
-import { encodeRecord, holderOf, isOurs, nextFencingToken, parseRecord, RECORD_LIMIT } from './holder-record.js';
+import { holderOf, isOurs, nextFencingToken, OwnRecord, parseRecord, RECORD_LIMIT } from './holder-record.js';
 import type { LockHolder } from './lock-holder.js';
 import { BUSY, failure, GRANTED, loadNative, type Native, REPLACED } from './native.js';
 import type { LockMechanism } from './options.js';
@@ -49,10 +49,8 @@ export class LockFile {
   readonly #native: Native;
   /** An open and unlocked file, or -1. */
   #kept = -1;
-  /** The last record that was written here, and its token: mostly the one that is found the next time. */
-  #written: Buffer | undefined;
-  #writtenLength = 0;
-  #writtenToken = 0n;
+  /** The last record that was written here: mostly the one that is found the next time. */
+  #record: OwnRecord | undefined;
 
   constructor(
     readonly path: string,
@@ -118,13 +116,14 @@ export class LockFile {
   }
 
   #recordGrant(handle: number): Grant {
+    this.#record ??= new OwnRecord();
+    const own = this.#record;
     const count = this.#native.read(handle, scratch);
-    const content = scratch.subarray(0, Math.max(0, count));
     let previousHolder: LockHolder | null = null;
     let previousContent: Buffer | null = null;
-    let previousToken = this.#writtenToken;
-    const unchanged = count > 0 && this.#written?.subarray(0, this.#writtenLength).equals(content);
-    if (!unchanged) {
+    let previousToken = own.fencingToken;
+    if (count <= 0 || own.held || !own.equals(scratch, count)) {
+      const content = scratch.subarray(0, Math.max(0, count));
       if (count < 0 || !isOurs(content) || !this.#isOursBeyond(content)) return NOTHING_RECORDED;
       const record = parseRecord(content);
       if (record?.held) {
@@ -137,8 +136,9 @@ export class LockFile {
     const acquiredAt = toIsoString(Math.floor(clock / 1000));
     const fencingToken = nextFencingToken(previousToken, clock);
     if (fencingToken === null) return { ...NOTHING_RECORDED, previousHolder };
-    const length = encodeRecord(scratch, true, fencingToken, acquiredAt, count);
-    const recorded = this.#native.write(handle, scratch, length) === length;
+    own.encode(fencingToken, acquiredAt, count);
+    const { length } = own;
+    const recorded = this.#native.write(handle, own.bytes, length) === length;
     return { previousHolder, previousContent, fencingToken: recorded ? fencingToken : null, acquiredAt, length };
   }
 
@@ -158,16 +158,14 @@ export class LockFile {
    */
   recordRelease(handle: number, grant: Grant, undelivered: boolean): void {
     if (grant.fencingToken === null) return;
-    this.#written ??= Buffer.alloc(RECORD_LIMIT);
-    this.#writtenToken = grant.fencingToken;
-    this.#writtenLength = encodeRecord(this.#written, false, grant.fencingToken, grant.acquiredAt, grant.length);
-    let bytes = this.#written.subarray(0, this.#writtenLength);
-    if (undelivered && grant.previousContent !== null) {
-      bytes = grant.previousContent;
-      this.#writtenLength = 0;
-    }
-    if (this.#native.write(handle, bytes, bytes.length) === bytes.length) return;
-    this.#writtenLength = 0;
+    this.#record ??= new OwnRecord();
+    const own = this.#record;
+    // Of another guard's, if a holder replaced the file, so that there is more than one.
+    if (own.fencingToken !== grant.fencingToken) own.encode(grant.fencingToken, grant.acquiredAt, grant.length);
+    own.setState('released');
+    const putBack = undelivered ? grant.previousContent : null;
+    const length = putBack === null ? own.length : putBack.length;
+    if (this.#native.write(handle, putBack ?? own.bytes, length) === length) return;
     process.emitWarning(
       `Could not record the release of '${this.path}': its next holder will be told that this one was abandoned`,
       'LockWarning',

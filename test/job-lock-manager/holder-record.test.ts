@@ -13,7 +13,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { encodeRecord, type HolderRecord, isOurs, parseRecord, RECORD_LIMIT } from '../../lib/holder-record.js';
+import { type HolderRecord, isOurs, OwnRecord, parseRecord, RECORD_LIMIT } from '../../lib/holder-record.js';
 import { FileLock, type LockGuard, LockTimeoutError } from '../../lib/index.js';
 import { thisProcess } from '../../lib/process-info.js';
 import { Actor } from '../support/actor.js';
@@ -50,8 +50,10 @@ const readRecord = (file: string): HolderRecord | null => parseRecord(readFileSy
 
 /** The record of a lock that this process holds or has held. */
 function encode(held: boolean, token: bigint, acquiredAt: Date, atLeast = 0): Buffer {
-  const buffer = Buffer.alloc(RECORD_LIMIT);
-  return buffer.subarray(0, encodeRecord(buffer, held, token, acquiredAt.toISOString(), atLeast));
+  const record = new OwnRecord();
+  record.encode(token, acquiredAt.toISOString(), atLeast);
+  if (!held) record.setState('released');
+  return record.bytes.subarray(0, record.length);
 }
 
 describe('the format', () => {
