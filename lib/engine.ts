@@ -6,7 +6,7 @@ export { onAbort } from './abort.js';
 export { acquisitionsAreTraced, traceAcquire, traceAcquireSync } from './diagnostics.js';
 export { inspect } from './inspect.js';
 export { LockFile } from './lock-file.js';
-export { Guard } from './lock-guard.js';
+export { newGuard } from './lock-guard.js';
 export { ManagedGuard, ManagedJobGuard } from './managed-guards.js';
 export { pathLockOf } from './path-locks.js';
 export { removeStaleLocks } from './stale-locks.js';

@@ -93,6 +93,12 @@ export function systemError(syscall: string, errno: number, path: string, messag
   return new LockError(message ?? `Cannot lock '${path}': ${description} (${code}, ${syscall})`, { ...fields, cause });
 }
 
+/** The error for a thread that would wait for itself. */
+export function deadlock(syscall: string, path: string): LockError {
+  const message = `Waiting for '${path}' would never end: this thread holds the lock itself, and cannot release it while it waits`;
+  return systemError(syscall, constants.errno.EDEADLK, path, message);
+}
+
 /** The error for a FIFO, a socket or a device at the path. */
 export function notAFile(path: string): LockError {
   return new LockError(`Cannot lock '${path}': it is not a regular file`, { code: 'ERR_LOCK_NOT_A_FILE', path });

@@ -34,9 +34,6 @@ export function engine(): typeof import('./engine.js') {
   return loaded;
 }
 
-const plainGuard: NewGuard = (owner, handle, exclusive, file, grant) =>
-  new (engine().Guard)(owner, handle, exclusive, file, grant);
-
 /** Closes the descriptors that collected locks had kept: they are not locked, nobody misses them. */
 const collected = new FinalizationRegistry<LockFile>((file) => file.keepNone());
 
@@ -54,7 +51,7 @@ export class FileLock implements Disposable {
   readonly #timeout: number;
   readonly #mechanism: LockMechanism;
   readonly #settings: LockFileSettings;
-  readonly #newGuard: NewGuard;
+  readonly #newGuard: NewGuard | undefined;
   // Made at first use, since both need the addon.
   #source: GuardSource | undefined;
   #lock: PathLock | undefined;
@@ -66,7 +63,7 @@ export class FileLock implements Disposable {
   constructor(path: string | URL, options?: FileLockOptions);
   /** @internal For a manager, which makes guards of its own. */
   constructor(path: string | URL, options: FileLockOptions, newGuard: NewGuard);
-  constructor(path: string | URL, options: FileLockOptions = NO_OPTIONS, newGuard = plainGuard) {
+  constructor(path: string | URL, options: FileLockOptions = NO_OPTIONS, newGuard?: NewGuard) {
     checkObject(options);
     this.#newGuard = newGuard;
     this.path = checkPath(path, 'path');
@@ -176,7 +173,7 @@ export class FileLock implements Disposable {
     if (this.#source === undefined) {
       const file = new (engine().LockFile)(this.path, this.#mechanism, this.#settings);
       if (this.#settings.keepOpen) collected.register(this, file, this);
-      this.#source = { file, newGuard: this.#newGuard };
+      this.#source = { file, newGuard: this.#newGuard ?? engine().newGuard };
     }
     return this.#source;
   }

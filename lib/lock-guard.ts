@@ -155,9 +155,9 @@ export class Guard implements LockGuard {
   #end(undelivered: boolean): void {
     if (!this.#held) return;
     this.#held = false;
+    this.#owner.release(this, undelivered); // first: others wait for it
     if (this.#watched) forgotten.unregister(this);
     if (this.#meantUntilExit) untilExit?.delete(this);
-    this.#owner.release(this, undelivered);
   }
 
   /** Says in the record that the lock is released, and keeps it to the very end. */
@@ -187,3 +187,7 @@ export class Guard implements LockGuard {
     this.release();
   }
 }
+
+/** @internal A guard that nobody but its caller knows of. */
+export const newGuard: NewGuard = (owner, handle, exclusive, file, grant) =>
+  new Guard(owner, handle, exclusive, file, grant);

@@ -1,8 +1,7 @@
-import { constants } from 'node:os';
 import { Burst } from './burst.js';
 import { now } from './clock.js';
 import { publishAbandoned, publishRelease } from './diagnostics.js';
-import { LockTimeoutError, systemError } from './errors.js';
+import { deadlock, LockTimeoutError } from './errors.js';
 import { HolderQuestion, LEAD } from './holder-question.js';
 import { findHolderSync, holderHere } from './inspect.js';
 import { countPending, endWait, ownersWaitingFor, startWait, type WaitOwner, waitsOnThread } from './kernel-waits.js';
@@ -18,6 +17,9 @@ import { Waiter, WaitQueue } from './waiter.js';
 const THREAD_GRACE = 5;
 /** `acquireSync` wakes this often (ms), for the runtime to notice that its worker is terminated. */
 const SYNC_SLICE = 50;
+/** For what is to follow after those who were told of a grant. */
+const TOLD = Promise.resolve();
+
 /**
  * What this environment (main thread or worker thread) holds and awaits of one path with one
  * mechanism. Everything here runs on the environment's own thread, so nothing interleaves inside a
@@ -28,14 +30,13 @@ const SYNC_SLICE = 50;
  * - `#inKernel`: the head, while a thread (or, without one, the poll) waits for it. Its open file is
  *   the thread's meanwhile.
  *
- * A waiter leaves `#waiters` exactly once, by `#settle`, which also ends its abort listener; so of grant,
+ * A waiter leaves `#waiters` exactly once, by `#leaveQueue`, which also ends its abort listener; so of grant,
  * abort and timeout only the first that reaches this thread counts.
  *
  * - Abort or expiry of the one in the kernel: `endWait` answers at once. Either the thread had
  *   nothing, and will take nothing; or it had been granted and the news is still on its way, which
  *   is thereby withdrawn. Then an abort releases the lock, and an expiry accepts it.
- * - Release: hands its locked file on to the head, or wakes it by `#pump`, as everything does that changes who
- *   stands where. Nothing comes between: the head is settled in the same call.
+ * - Release: hands its locked file on to the head at once, or wakes it by `#pump`, as every change does.
  * - A try or an acquireSync that passes the queue: takes the head out of the kernel, and the next
  *   `#pump` sends it back.
  * - Teardown: the addon ends the waits and frees the locks, and no promise is settled any more.
@@ -172,12 +173,15 @@ export class PathLock implements GuardOwner, WaitOwner {
     return guard;
   }
 
-  /** To one that has waited: the caller of `acquire` first, everything else after it. */
+  /** To one that has waited: the caller of `acquire` first, and in the microtask after it what can wait. */
   #deliver(waiter: Waiter, handle: number): void {
-    this.#settle(waiter);
+    this.#leaveQueue(waiter);
     const guard = this.#grant(handle, waiter.source, waiter.exclusive);
     waiter.resolve(guard);
-    queueMicrotask(() => watchLater(guard));
+    void TOLD.then(() => {
+      countPending(-1, this.path);
+      watchLater(guard);
+    });
   }
 
   #grantOrPutAway(handle: number, source: GuardSource, exclusive: boolean): Guard | null {
@@ -198,12 +202,7 @@ export class PathLock implements GuardOwner, WaitOwner {
     for (;;) {
       if (this.#native.ownLockBars(open, exclusive)) {
         file.close(open);
-        throw systemError(
-          this.mechanism,
-          constants.errno.EDEADLK,
-          this.path,
-          `Waiting for '${this.path}' would never end: this thread holds the lock itself, and cannot release it while it waits`,
-        );
+        throw deadlock(this.mechanism, this.path);
       }
       for (const owner of ownersWaitingFor(open, this.path)) {
         owner.stepAside();
@@ -391,7 +390,11 @@ export class PathLock implements GuardOwner, WaitOwner {
   }
 
   #settle(waiter: Waiter): void {
+    if (this.#leaveQueue(waiter)) countPending(-1, this.path);
+  }
+
+  #leaveQueue(waiter: Waiter): boolean {
     waiter.stopListening();
-    if (this.#waiters.delete(waiter)) countPending(-1, this.path);
+    return this.#waiters.delete(waiter);
   }
 }
