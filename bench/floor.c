@@ -151,6 +151,24 @@ static void make_jobs(const char* directory, long count) {
   }
 }
 
+// CPU time of trying so many locks, which others hold, each 10 ms.
+static int64_t poll_locks(const char* directory, long count, long milliseconds) {
+  static int files[1000];
+  char path[PATH_MAX];
+  struct timespec time;
+  if (count > 1000) count = 1000;
+  for (long i = 0; i < count; i++) {
+    snprintf(path, sizeof path, "%s/%ld.lock", directory, i);
+    files[i] = open_lock(path);
+  }
+  for (int64_t end = now() + milliseconds * 1000000; now() < end;) {
+    sleep_ns(10000000);
+    for (long i = 0; i < count; i++) flock(files[i], LOCK_EX | LOCK_NB);
+  }
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+}
+
 static int fcntl_lock(int fd, short type) {
   struct flock range = {.l_type = type, .l_whence = SEEK_SET};
   return fcntl(fd, F_OFD_SETLK, &range);
@@ -216,6 +234,8 @@ int main(void) {
       reply(loop(path, first, second));
     } else if (strcmp(command, "many") == 0) {
       many(path, first);
+    } else if (strcmp(command, "poll") == 0) {
+      reply(poll_locks(path, first, second));
     } else if (strcmp(command, "jobs") == 0) {
       make_jobs(path, first);
       reply(first);

@@ -53,6 +53,21 @@ function buildFloor() {
   );
 }
 
+/** The least addon, where Node.js came with its headers; else null, and its column stays empty. */
+function buildBareAddon() {
+  const headers = path.join(path.dirname(process.execPath), '../include/node');
+  if (!existsSync(path.join(headers, 'node_api.h'))) return null;
+  const output = path.join(build, 'bare.node');
+  execFileSync(
+    'cc',
+    ['-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', '-I', headers, here('bare.c'), '-o', output],
+    {
+      stdio: 'inherit',
+    },
+  );
+  return output;
+}
+
 /** Which peers there are, and why the others are not. A quick run installs nothing: it needs no network. */
 function preparePeers() {
   const versions = JSON.parse(readFileSync(path.join(peersFolder, 'package.json'), 'utf8')).optionalDependencies;
@@ -97,6 +112,7 @@ function preparePeers() {
 const require = (file) => JSON.parse(readFileSync(here(file), 'utf8'));
 const begin = performance.now();
 buildFloor();
+const bareAddon = buildBareAddon();
 const peers = preparePeers();
 const available = Object.keys(peers).filter((name) => peers[name].missing === null);
 const machine = {
@@ -144,6 +160,7 @@ for (const name of chosen) {
       scratch: folder,
       quick: flags.quick,
       peers: available.filter((peer) => peer !== 'async-mutex'),
+      hasBare: bareAddon !== null,
       hasAsyncMutex: available.includes('async-mutex'),
     });
     for (const row of result.rows ?? []) rows.push({ ...row, met: verdict(row) });

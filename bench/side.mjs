@@ -91,6 +91,7 @@ export class Side {
 
 export const floorSide = () => new Side('C', FLOOR, []);
 export const ourSide = (...flags) => new Side('ours', process.execPath, [...flags, sideProgram('ours.mjs')]);
+export const bareSide = () => new Side('bare', process.execPath, [sideProgram('bare.mjs')]);
 export const peerSide = (name) =>
   name === 'python'
     ? new Side(name, 'python3', [sideProgram('flock_polling.py')])

@@ -174,12 +174,8 @@ export class LockFile {
 
   /** Unlocks a locked file, and keeps or closes it. */
   free(handle: number): void {
-    if (this.settings.keepOpen) {
-      const open = this.unlock(handle);
-      if (open >= 0) this.putAway(open);
-    } else {
-      this.#warnIfFailed(this.#native.close(handle));
-    }
+    if (this.settings.keepOpen && this.#kept < 0) this.#kept = this.unlock(handle);
+    else this.#warnIfFailed(this.#native.close(handle));
   }
 
   /** Unlocks a locked file: the handle, or -1 if that failed, or if the file could not serve both modes; then it is closed. */

@@ -1,6 +1,6 @@
 import { show, showTime } from '../figures.mjs';
 import { interleave, medianOf } from '../rounds.mjs';
-import { floorSide, ourSide, peerSide } from '../side.mjs';
+import { bareSide, floorSide, ourSide, peerSide } from '../side.mjs';
 
 /** About 20 ms of each. */
 const TURNS = {
@@ -13,8 +13,9 @@ const TURNS = {
 };
 
 /** One task, nobody else: acquiring and releasing. */
-export async function cycles({ scratch, quick, peers }) {
+export async function cycles({ scratch, quick, peers, hasBare }) {
   const floor = floorSide();
+  const bare = hasBare ? bareSide() : null;
   const ours = ourSide();
   const others = peers.map(peerSide);
   const perCycle = (side, command, count) => async () =>
@@ -22,6 +23,7 @@ export async function cycles({ scratch, quick, peers }) {
 
   const measures = {
     warmFloor: perCycle(floor, 'warm', 20_000),
+    ...(bare && { warmBare: perCycle(bare, 'warm', 20_000) }),
     warm: perCycle(ours, 'warm', 20_000),
     warmAsync: perCycle(ours, 'warmAsync', 10_000),
     coldFloor: perCycle(floor, 'cold', 5000),
@@ -33,7 +35,7 @@ export async function cycles({ scratch, quick, peers }) {
   await interleave(4, measures); // compiles, and fills the caches
   await interleave(3, peerMeasures);
   const results = await interleave(quick ? 5 : 25, { ...measures, ...peerMeasures });
-  await Promise.all([floor, ours, ...others].map((side) => side.end()));
+  await Promise.all([floor, ...(bare ? [bare] : []), ours, ...others].map((side) => side.end()));
 
   const time = Object.fromEntries(Object.entries(results).map(([name, each]) => [name, medianOf(each)]));
   const against = (work, side, reference, referenceName, bar, aim) => ({
@@ -46,7 +48,10 @@ export async function cycles({ scratch, quick, peers }) {
     aim,
   });
   const rows = [
-    against('warm cycle, tryAcquire', 'warm', 'warmFloor', 'C', 1.25, 1.15),
+    {
+      ...against('warm cycle, tryAcquire', 'warm', 'warmFloor', 'C', 1.25, 1.15),
+      ...(bare && { note: `a bare addon: ${show(time.warmBare / time.warmFloor)} ×` }),
+    },
     against('cold cycle, tryAcquire', 'cold', 'coldFloor', 'C', 1.35, 1.2),
     against('warm cycle, await acquire', 'warmAsync', 'warmFloor', 'C', 1.8, 1.4),
     {

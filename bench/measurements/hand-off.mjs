@@ -1,12 +1,12 @@
 import { quantile, show, showTime } from '../figures.mjs';
 import { handOff, interleave, medianOf } from '../rounds.mjs';
-import { floorSide, ourSide, peerSide } from '../side.mjs';
+import { bareSide, floorSide, ourSide, peerSide } from '../side.mjs';
 
 /** These look again after a time, so what matters is when within it the lock becomes free. */
 const POLLING = { 'proper-lockfile': 1000, lockfile: 100, python: 100 };
 
 /** From one process's release to the grant of another one, which waits. */
-export async function handOffs({ scratch, quick, peers }) {
+export async function handOffs({ scratch, quick, peers, hasBare }) {
   const all = [];
   const pair = (make) => {
     const sides = [make(), make()];
@@ -19,11 +19,16 @@ export async function handOffs({ scratch, quick, peers }) {
       handOff(holder, waiter, `${scratch}/hand-off-${name}.lock`, options);
 
   const ours = pair(() => ourSide());
+  const bare = hasBare ? pair(bareSide) : null;
   const blocking = peers.filter((name) => POLLING[name] === undefined);
   const measures = {
     floor: measureOf('floor', pair(floorSide)),
     sync: measureOf('sync', ours, { wait: 'waitSync' }),
     async: measureOf('async', ours),
+    ...(bare && {
+      bareSync: measureOf('bareSync', bare, { wait: 'waitSync' }),
+      bareAsync: measureOf('bareAsync', bare),
+    }),
     ...Object.fromEntries(
       blocking.map((name) => [
         name,
@@ -60,8 +65,9 @@ export async function handOffs({ scratch, quick, peers }) {
   await Promise.all(all.map((side) => side.end()));
 
   const time = Object.fromEntries(Object.entries(results).map(([name, each]) => [name, medianOf(each)]));
-  const against = (work, side, bar, aim) => ({
+  const against = (work, side, bareOne, bar, aim) => ({
     work,
+    ...(bare && { note: `a bare addon: ${show(time[bareOne] / time.floor)} ×` }),
     ours: `${showTime(time[side])} (p90 ${showTime(quantile(results[side], 0.9))})`,
     reference: `${showTime(time.floor)} (p90 ${showTime(quantile(results.floor, 0.9))}) C`,
     figure: time[side] / time.floor,
@@ -70,8 +76,8 @@ export async function handOffs({ scratch, quick, peers }) {
     aim,
   });
   const rows = [
-    against('hand-off to acquireSync, p50', 'sync', 3, 2),
-    against('hand-off to acquire, p50', 'async', 5, 3.5),
+    against('hand-off to acquireSync, p50', 'sync', 'bareSync', 3, 2),
+    against('hand-off to acquire, p50', 'async', 'bareAsync', 5, 3.5),
   ];
   for (const name of peers) {
     const failed = results[name] instanceof Error;
