@@ -118,9 +118,8 @@ export class PathLock implements GuardOwner, WaitOwner {
   }
 
   /**
-   * From one exclusive guard to the next without the kernel, which would see an unlock and, before anybody
-   * who sleeps there could run, a lock. Not after a burst, which has to end with a free lock. As after
-   * every grant the path must still name the file: the holder may have replaced it.
+   * From one exclusive guard to the next without the kernel: whoever sleeps there would run only after the
+   * next lock. Not after a burst, which ends with a free lock. The holder may have replaced the file.
    */
   #releaseTo(next: Waiter, { file, handle, exclusive }: Guard): void {
     const outcome = exclusive && next.exclusive ? this.#native.confirm(handle) : BUSY;
@@ -261,7 +260,7 @@ export class PathLock implements GuardOwner, WaitOwner {
           }
           this.#timeOut(head);
           const next = this.#waiters.first;
-          if (next !== null && next.handle < 0) next.handle = ~outcome;
+          if (next !== null && next.handle < 0 && next.exclusive === head.exclusive) next.handle = ~outcome;
           else head.source.file.putAway(~outcome);
           continue;
         }
@@ -342,6 +341,7 @@ export class PathLock implements GuardOwner, WaitOwner {
   #onTimer(): void {
     let anyIsOver = false;
     for (const waiter of this.#waiters.all()) {
+      if (!waiter.queued) continue; // aborted by a subscriber who heard of another one's grant
       // One look at the clock: between two of them a time may come that only the second one sees.
       const time = now();
       const next = this.#nextLook(waiter, time);
