@@ -15,11 +15,11 @@ const SECONDS = Number(process.env.NATIVE_FILE_LOCK_STRESS_SECONDS ?? 3);
 const HAND_OFFS = 3_500;
 const TORMENT_MS = 20;
 
-const KINDS: { sync: boolean; options: FileLockOptions }[] = [
-  { sync: false, options: {} },
-  { sync: true, options: {} },
-  { sync: false, options: { keepOpen: true } },
-  { sync: true, options: { keepOpen: true } },
+const KINDS: { sync: boolean; tasks: number; options: FileLockOptions }[] = [
+  { sync: false, tasks: 3, options: {} },
+  { sync: true, tasks: 1, options: {} },
+  { sync: false, tasks: 1, options: { keepOpen: true } },
+  { sync: true, tasks: 1, options: { keepOpen: true } },
 ];
 
 /** One possession of the lock. The value that it gave the counter; undefined when it was killed inside. */
@@ -128,6 +128,7 @@ test.each(VARIANTS)(
         counter,
         removes,
         sync: kind?.sync,
+        tasks: kind?.tasks,
         options: { ...kind?.options, ...options },
       });
       all.push(contender);
