@@ -53,7 +53,7 @@ function buildFloor() {
   );
 }
 
-/** The least addon, where Node.js came with its headers; else null, and its column stays empty. */
+/** The least addon, where Node.js came with its headers; else null, and the rows do without. */
 function buildBareAddon() {
   const headers = path.join(path.dirname(process.execPath), '../include/node');
   if (!existsSync(path.join(headers, 'node_api.h'))) return null;

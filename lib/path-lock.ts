@@ -122,7 +122,7 @@ export class PathLock implements GuardOwner, WaitOwner {
    * next lock. Not after a burst, which ends with a free lock. The holder may have replaced the file.
    */
   #releaseTo(next: Waiter, { file, handle, exclusive }: Guard): void {
-    const outcome = exclusive && next.exclusive ? this.#native.confirm(handle) : BUSY;
+    const outcome = exclusive && next.exclusive && !this.#bars(true) ? this.#native.confirm(handle) : BUSY;
     if (outcome === GRANTED) this.#burst.noteRelease();
     if (outcome === GRANTED && !this.#burst.isOver) {
       if (next.handle >= 0) next.source.file.putAway(next.handle);

@@ -14,6 +14,7 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { FileLock } from '../../lib/index.js';
 import { Actor } from '../support/actor.js';
+import { expectBlocked } from '../support/blocked.js';
 import { RemoteContender } from '../support/contender.js';
 import { findOverlap, type Interval } from '../support/intervals.js';
 import { untilWaiting } from '../support/kernel-waiters.js';
@@ -150,6 +151,22 @@ describe('a waiter', () => {
       await possession?.release();
     },
   );
+
+  test('is not let in by one guard while another one of its thread still holds the file before', async () => {
+    const file = tempLock();
+    const lock = new FileLock(file);
+    const first = await lock.acquire();
+    rmSync(file);
+    const second = lock.tryAcquire();
+    expect(second?.held).toBe(true);
+    const next = lock.acquire();
+    second?.release();
+    await expectBlocked(next);
+    first.release();
+    const guard = await next;
+    expect(guard.held).toBe(true);
+    guard.release();
+  });
 
   test.each([
     { what: 'a directory', code: 'EISDIR', make: (file: string) => void mkdirSync(file) },
