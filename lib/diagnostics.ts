@@ -1,6 +1,6 @@
 import diagnostics from 'node:diagnostics_channel';
 import { LockTimeoutError } from './errors.js';
-import type { LockHolder } from './lock-holder.js';
+import type { LockHolder } from './holder/lock-holder.js';
 import type { LockMechanism, LockMode } from './options.js';
 
 /**

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
-import type { LockHolder } from './lock-holder.js';
+import type { LockHolder } from './holder/lock-holder.js';
 
 interface LockErrorFields {
   code: string;

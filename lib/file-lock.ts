@@ -1,6 +1,6 @@
 import './clock.js'; // now, not with the engine: later a test may have replaced the clock
 import type { AcquireTrace } from './diagnostics.js';
-import type { LockReport } from './inspect.js';
+import type { LockReport } from './holder/inspect.js';
 import type { LockFile, LockFileSettings } from './lock-file.js';
 import type { GuardSource, LockGuard, NewGuard } from './lock-guard.js';
 import {
@@ -22,7 +22,7 @@ import {
   noMeaning,
   type TryAcquireOptions,
 } from './options.js';
-import type { PathLock } from './path-lock.js';
+import type { PathLock } from './queue/path-lock.js';
 
 const NO_OPTIONS = {};
 

@@ -4,16 +4,17 @@
 export type { AbandonedMessage, AcquireTrace, ReleaseMessage } from './diagnostics.js';
 export { LockError, LockTimeoutError } from './errors.js';
 export { FileLock } from './file-lock.js';
-export type { LockReport } from './inspect.js';
+export type { LockReport } from './holder/inspect.js';
+export type { LockHolder } from './holder/lock-holder.js';
 export {
   type CleanupOptions,
   JobLockManager,
   type JobLockManagerOptions,
   jobDirectoryLock,
   tryLockJobDirectory,
-} from './job-lock-manager.js';
+} from './jobs/job-lock-manager.js';
+export type { StaleLock } from './jobs/stale-locks.js';
 export type { JobLockGuard, LockGuard } from './lock-guard.js';
-export type { LockHolder } from './lock-holder.js';
 export type {
   AcquireOptions,
   AcquireSyncOptions,
@@ -22,4 +23,3 @@ export type {
   LockMode,
   TryAcquireOptions,
 } from './options.js';
-export type { StaleLock } from './stale-locks.js';

@@ -2,8 +2,8 @@ import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { fromFileSystemError, systemError } from './errors.js';
-import { holderOf, isOurs, nextFencingToken, OwnRecord, parseRecord, RECORD_LIMIT } from './holder-record.js';
-import type { LockHolder } from './lock-holder.js';
+import { holderOf, isOurs, nextFencingToken, OwnRecord, parseRecord, RECORD_LIMIT } from './holder/holder-record.js';
+import type { LockHolder } from './holder/lock-holder.js';
 import { BUSY, failure, GRANTED, loadNative, type Native, REPLACED } from './native.js';
 import type { LockMechanism } from './options.js';
 

@@ -1,6 +1,6 @@
 import { setImmediate } from './clock.js';
+import type { LockHolder } from './holder/lock-holder.js';
 import type { Grant, LockFile } from './lock-file.js';
-import type { LockHolder } from './lock-holder.js';
 import type { LockMode } from './options.js';
 
 /** Possession of a lock. It ends by {@link LockGuard.release} or with its thread or process, and by nothing else. */

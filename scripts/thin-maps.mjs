@@ -6,7 +6,7 @@ import { decode, encode } from '@jridgewell/sourcemap-codec';
 
 const DIST = path.join(import.meta.dirname, '../dist');
 
-for (const name of readdirSync(DIST).filter((each) => each.endsWith('.js.map'))) {
+for (const name of readdirSync(DIST, { recursive: true }).filter((each) => each.endsWith('.js.map'))) {
   const file = path.join(DIST, name);
   const map = JSON.parse(readFileSync(file, 'utf8'));
   const lines = decode(map.mappings);

@@ -31,12 +31,16 @@ function reachableDeclarations(name = 'index', found = new Set<string>()): Set<s
   if (found.has(name)) return found;
   found.add(name);
   const text = readFileSync(path.join(ROOT, `dist/${name}.d.ts`), 'utf8');
-  for (const [, next = ''] of text.matchAll(/from '\.\/([\w-]+)\.js'/g)) reachableDeclarations(next, found);
+  for (const [, next = ''] of text.matchAll(/(?:from |import\()'(\.{1,2}\/[\w/-]+)\.js'/g)) {
+    reachableDeclarations(path.join(path.dirname(name), next), found);
+  }
   return found;
 }
 
 test('the package holds the built sources, the types that users meet, maps, the binaries, and three texts', () => {
-  const modules = readdirSync(path.join(ROOT, 'lib')).map((name) => path.basename(name, '.ts'));
+  const modules = readdirSync(path.join(ROOT, 'lib'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => name.slice(0, -3));
   const declared = [...reachableDeclarations()].map((name) => `dist/${name}.d.ts`);
   const built = [...modules.flatMap((name) => [`dist/${name}.js`, `dist/${name}.js.map`]), ...declared];
   const binaries = existsSync(path.join(ROOT, 'prebuilds'))

@@ -8,7 +8,9 @@ const LONGEST = 400;
 
 /** The source files of a folder with their text, by their paths from the root. */
 function sources(folder: string): Map<string, string> {
-  const names = readdirSync(path.join(ROOT, folder)).map((name) => path.join(folder, name));
+  const names = readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => path.extname(name) !== '')
+    .map((name) => path.join(folder, name));
   return new Map(names.map((name) => [name, readFileSync(path.join(ROOT, name), 'utf8')]));
 }
 

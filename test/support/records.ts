@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { gzipSync } from 'node:zlib';
-import { thisProcess } from '../../lib/process-info.js';
+import { thisProcess } from '../../lib/holder/process-info.js';
 
 /** The fields of a holder record, as text: docs/lock-file-format.md. */
 export interface RecordFields {

@@ -1,7 +1,7 @@
-import { clearTimeout, now, setTimeout } from './clock.js';
-import { findHolder, holderHere } from './inspect.js';
-import type { LockHolder } from './lock-holder.js';
-import type { LockMechanism } from './options.js';
+import { clearTimeout, now, setTimeout } from '../clock.js';
+import { findHolder, holderHere } from '../holder/inspect.js';
+import type { LockHolder } from '../holder/lock-holder.js';
+import type { LockMechanism } from '../options.js';
 
 /**
  * Who holds the lock is to be asked this long (ms) before a wait times out, since the answer can take

@@ -1,5 +1,5 @@
-import { now, setTimeout } from './clock.js';
-import { BUSY, GRANTED, loadNative, type Native } from './native.js';
+import { now, setTimeout } from '../clock.js';
+import { BUSY, GRANTED, loadNative, type Native } from '../native.js';
 
 /** Waits for which there is no thread are polled this often (ms). */
 const POLL_INTERVAL = 9;

@@ -1,6 +1,6 @@
+import { now } from '../clock.js';
+import type { Guard, GuardSource } from '../lock-guard.js';
 import { onAbort } from './abort.js';
-import { now } from './clock.js';
-import type { Guard, GuardSource } from './lock-guard.js';
 
 /** One `acquire` that was not granted at once. */
 export class Waiter {

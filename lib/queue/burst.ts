@@ -1,4 +1,4 @@
-import type { Native } from './native.js';
+import type { Native } from '../native.js';
 
 /** After this many milliseconds of back-to-back grants … */
 const LONGEST = 3;

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { invalidArgument } from './errors.js';
+import { invalidArgument } from '../errors.js';
 
 /** The lock file in a job's directory: the one that the original Python module locks. */
 export const JOB_LOCK = '.lock';

@@ -1,6 +1,7 @@
 import { type BigIntStats, closeSync, constants as fs, lstatSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
-import { fromFileSystemError, LockError, notAFile, systemError } from './errors.js';
+import { fromFileSystemError, LockError, notAFile, systemError } from '../errors.js';
+import type { LockMechanism } from '../options.js';
 import { type HolderRecord, holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
 import {
   findLock,
@@ -12,7 +13,6 @@ import {
   readTableSync,
 } from './kernel-locks.js';
 import type { LockHolder } from './lock-holder.js';
-import type { LockMechanism } from './options.js';
 import { commandOfProcess, isRunning, thisProcess } from './process-info.js';
 
 export interface LockReport {

@@ -1,10 +1,8 @@
 import path from 'node:path';
-import { LockError, LockTimeoutError } from './errors.js';
-import { engine, FileLock } from './file-lock.js';
-import type { LockReport } from './inspect.js';
-import { checkJobId, INDEX_LOCK, jobLockPath } from './job-path.js';
-import type { JobLockGuard, LockGuard, NewGuard } from './lock-guard.js';
-import type { ManagedGuard, ManagedJobGuard } from './managed-guards.js';
+import { LockError, LockTimeoutError } from '../errors.js';
+import { engine, FileLock } from '../file-lock.js';
+import type { LockReport } from '../holder/inspect.js';
+import type { JobLockGuard, LockGuard, NewGuard } from '../lock-guard.js';
 import {
   type AcquireOptions,
   type AcquireSyncOptions,
@@ -20,7 +18,9 @@ import {
   type FileLockOptions,
   type LockMechanism,
   type TryAcquireOptions,
-} from './options.js';
+} from '../options.js';
+import { checkJobId, INDEX_LOCK, jobLockPath } from './job-path.js';
+import type { ManagedGuard, ManagedJobGuard } from './managed-guards.js';
 import type { StaleLock } from './stale-locks.js';
 
 export interface JobLockManagerOptions {

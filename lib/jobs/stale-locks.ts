@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, opendir } from 'node:fs/promises';
 import path from 'node:path';
-import { now, setImmediate } from './clock.js';
-import { fromFileSystemError } from './errors.js';
-import { holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
+import { now, setImmediate } from '../clock.js';
+import { fromFileSystemError } from '../errors.js';
+import { holderOf, parseRecord, RECORD_LIMIT } from '../holder/holder-record.js';
+import type { LockHolder } from '../holder/lock-holder.js';
+import { loadNative } from '../native.js';
 import { INDEX_LOCK, isJobId, JOB_LOCK, jobLockPath } from './job-path.js';
-import type { LockHolder } from './lock-holder.js';
-import { loadNative } from './native.js';
 
 /** A lock file that clean-up removed, or, on a dry run, would remove. */
 export interface StaleLock {

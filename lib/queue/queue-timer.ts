@@ -1,4 +1,4 @@
-import { clearTimeout, now, setTimeout } from './clock.js';
+import { clearTimeout, now, setTimeout } from '../clock.js';
 
 const LONGEST_TIMER = 2 ** 31 - 1;
 

@@ -1,4 +1,4 @@
-import { Guard, type JobLockGuard } from './lock-guard.js';
+import { Guard, type JobLockGuard } from '../lock-guard.js';
 
 type GuardArguments = ConstructorParameters<typeof Guard>;
 

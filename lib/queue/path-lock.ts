@@ -1,15 +1,15 @@
+import { now } from '../clock.js';
+import { publishAbandoned, publishRelease } from '../diagnostics.js';
+import { deadlock, LockTimeoutError } from '../errors.js';
+import { findHolderSync, holderHere } from '../holder/inspect.js';
+import { isExiting } from '../holder/process-info.js';
+import type { LockFile } from '../lock-file.js';
+import { type Guard, type GuardOwner, type GuardSource, prepareToWatch, watchLater } from '../lock-guard.js';
+import { BUSY, cannotWait, failure, GRANTED, loadNative, type Native, REPLACED, TIMED_OUT } from '../native.js';
+import type { LockMechanism } from '../options.js';
 import { Burst } from './burst.js';
-import { now } from './clock.js';
-import { publishAbandoned, publishRelease } from './diagnostics.js';
-import { deadlock, LockTimeoutError } from './errors.js';
 import { HolderQuestion, LEAD } from './holder-question.js';
-import { findHolderSync, holderHere } from './inspect.js';
 import { countPending, endWait, ownersWaitingFor, startWait, type WaitOwner, waitsOnThread } from './kernel-waits.js';
-import type { LockFile } from './lock-file.js';
-import { type Guard, type GuardOwner, type GuardSource, prepareToWatch, watchLater } from './lock-guard.js';
-import { BUSY, cannotWait, failure, GRANTED, loadNative, type Native, REPLACED, TIMED_OUT } from './native.js';
-import type { LockMechanism } from './options.js';
-import { isExiting } from './process-info.js';
 import { QueueTimer } from './queue-timer.js';
 import { Waiter, WaitQueue } from './waiter.js';
 
