@@ -18,13 +18,13 @@ type Event = (typeof EVENTS)[number];
 interface Seen {
   event: Event;
   trace: AcquireTrace & { error?: unknown; result?: unknown };
-  /** As it was at that moment. */
+  /** The outcome at that moment. */
   outcome: AcquireTrace['outcome'];
 }
 
 const acquisitions = diagnostics.tracingChannel<object>('native-file-lock.acquire');
 
-/** What the tracing channel publishes from now on. */
+/** Collects what the tracing channel publishes from now on. */
 function traces(): Seen[] {
   const seen: Seen[] = [];
   const subscribers = Object.fromEntries(
@@ -41,7 +41,7 @@ function traces(): Seen[] {
   return seen;
 }
 
-/** What a plain channel publishes from now on. */
+/** Collects what a plain channel publishes from now on. */
 function messages<T>(name: string): T[] {
   const seen: T[] = [];
   const listener = (message: unknown) => void seen.push(message as T);
@@ -58,11 +58,11 @@ type Outcome = NonNullable<AcquireTrace['outcome']>;
 
 interface Ending {
   outcome: Outcome;
-  /** Acquires with that end. */
+  /** An acquisition with that outcome. */
   run: (lock: FileLock) => unknown;
 }
 
-/** A lock that somebody else holds. */
+/** A lock that is already held. */
 function busy(options?: FileLockOptions): FileLock {
   const lock = new FileLock(tempLock(), options);
   const guard = lock.acquireSync();
@@ -107,7 +107,7 @@ describe('an asynchronous acquisition is traced from its start to its end', () =
     expect(first).toMatchObject({ trace: { path: lock.path, mode: 'exclusive', mechanism: 'flock' } });
     expect(first?.outcome).toBeUndefined();
     expect(last?.outcome).toBe(outcome);
-    // One acquisition is one object, so that a tracer can keep its span with it.
+    // One object for each acquisition, so that a tracer can attach its span to it.
     expect(new Set(seen.map(({ trace }) => trace)).size).toBe(1);
     expect(last?.trace.error).toBe(result.error);
     expect(last?.trace.result).toBe(result.guard);
@@ -141,7 +141,7 @@ describe('a blocking acquisition is traced from its start to its end', () => {
   });
 });
 
-test('a trace tells the mode, mechanism and timeout that count', async () => {
+test('a trace has the effective mode, mechanism and timeout', async () => {
   const lock = new FileLock(tempLock(), { mechanism: 'fcntl', timeout: 1234 });
   const seen = traces();
   (await lock.acquire({ mode: 'shared' })).release();
@@ -150,7 +150,7 @@ test('a trace tells the mode, mechanism and timeout that count', async () => {
   expect(seen.at(-1)?.trace).toMatchObject({ mode: 'exclusive', mechanism: 'fcntl', timeout: 7 });
 });
 
-test('an acquisition that never begins is not traced: invalid options, and a signal aborted before', async () => {
+test('an acquisition that never starts is not traced: invalid options, an already aborted signal', async () => {
   const lock = new FileLock(tempLock());
   const seen = traces();
   await expect(lock.acquire({ timeout: -1 })).rejects.toBeInstanceOf(TypeError);
@@ -159,7 +159,7 @@ test('an acquisition that never begins is not traced: invalid options, and a sig
   expect(seen).toEqual([]);
 });
 
-test('the acquisitions of a manager are traced as those of its lock files', async () => {
+test('acquisitions by a manager are traced with the path of the lock file', async () => {
   const manager = tempManager();
   const seen = traces();
   const released = releases();
@@ -177,7 +177,7 @@ test('the acquisitions of a manager are traced as those of its lock files', asyn
   expect(released).toEqual([{ path: guard.path, mode: 'exclusive' }]);
 });
 
-test('a release is published once, however it comes, and says how the lock was held', async () => {
+test('each release is published once, with the mode in which the lock was held', async () => {
   const lock = new FileLock(tempLock());
   const seen = releases();
   const guards = [lock.acquireSync({ mode: 'shared' }), await lock.acquire({ mode: 'shared' })];
@@ -190,7 +190,7 @@ test('a release is published once, however it comes, and says how the lock was h
   expect(seen).toEqual([message('shared'), message('shared'), message('exclusive'), message('exclusive')]);
 });
 
-test('when a release is published the lock is free already', () => {
+test('the lock is already free when its release is published', () => {
   const lock = new FileLock(tempLock());
   const outcomes: boolean[] = [];
   const listener = () => {
@@ -205,7 +205,7 @@ test('when a release is published the lock is free already', () => {
 });
 
 test.each(['exclusive', 'shared'] as const)(
-  'a subscriber that aborts the next one, while the lock is released to it, leaves the lock free: %s',
+  'a subscriber may abort the next waiter while the lock is handed to it: %s',
   async (mode) => {
     const lock = new FileLock(tempLock());
     const abort = new AbortController();
@@ -226,7 +226,7 @@ test.each(['exclusive', 'shared'] as const)(
   },
 );
 
-test('an abandoned lock is published when it is granted, with what the guard is told', async () => {
+test('an abandoned lock is published when it is granted, with the previousHolder of the guard', async () => {
   const file = tempLock();
   const seen = abandonments();
   const lock = new FileLock(file, { recordHolder: true });
@@ -239,7 +239,7 @@ test('an abandoned lock is published when it is granted, with what the guard is 
   expect(seen[0]?.previousHolder.pid).toBe(pid);
 });
 
-test('a subscriber sees the publications of its time, and of no other', () => {
+test('a subscriber sees only what is published while it is subscribed', () => {
   const lock = new FileLock(tempLock());
   const cycle = () => lock.acquireSync().release();
   cycle();
@@ -252,8 +252,8 @@ test('a subscriber sees the publications of its time, and of no other', () => {
   expect(seen).toHaveLength(1);
 });
 
-test('with and without subscribers the same comes of everything', async () => {
-  /** What a user sees. */
+test('subscribers do not change any outcome', async () => {
+  /** Everything that a user can observe. */
   async function behaviour(): Promise<unknown[]> {
     const file = tempLock();
     writeFileSync(file, forgeRecord({ start: '1' }));

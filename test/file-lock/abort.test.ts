@@ -11,7 +11,7 @@ import { untilWaiting } from '../support/kernel-waiters.js';
 import { expectNoGrowth } from '../support/process-state.js';
 import { tempDir, tempLock } from '../support/temp-dir.js';
 
-/** An abort that can be recognised as the very one. */
+/** A signal that can be aborted with a known reason. */
 function abortable() {
   const controller = new AbortController();
   const reason = new Error('no longer wanted');
@@ -22,18 +22,18 @@ async function otherProcess(path: string): Promise<RemoteContender> {
   return RemoteContender.open(await Actor.process(), path);
 }
 
-describe('a signal that is aborted already', () => {
+describe('an already aborted signal', () => {
   const { signal, reason, abort } = abortable();
   abort();
 
-  test('rejects with its reason, and neither file nor directory is made', async () => {
+  test('rejects with its reason and creates neither file nor directory', async () => {
     const file = path.join(tempDir(), 'parent', 'test.lock');
     await expect(new FileLock(file).acquire({ signal })).rejects.toBe(reason);
     await expect(new FileLock(file).withLock(() => expect.fail('it ran'), { signal })).rejects.toBe(reason);
     expect(existsSync(path.dirname(file))).toBe(false);
   });
 
-  test('leaves a file that is there untouched', async () => {
+  test('leaves an existing file untouched', async () => {
     const file = tempLock();
     writeFileSync(file, '');
     const before = statSync(file, { bigint: true });
@@ -42,8 +42,8 @@ describe('a signal that is aborted already', () => {
   });
 });
 
-describe('an abort during the wait rejects with the very reason', () => {
-  test('of a wait in the kernel', async () => {
+describe('an abort during a wait rejects with the reason', () => {
+  test('when the wait is in the kernel', async () => {
     const path = tempLock();
     await (await otherProcess(path)).acquire();
     const { signal, reason, abort } = abortable();
@@ -53,7 +53,7 @@ describe('an abort during the wait rejects with the very reason', () => {
     await expect(waiting).rejects.toBe(reason);
   });
 
-  test('of a wait behind a guard of this thread', async () => {
+  test('when the wait is behind a guard of this thread', async () => {
     const lock = new FileLock(tempLock());
     const guard = await lock.acquire();
     const { signal, reason, abort } = abortable();
@@ -63,7 +63,7 @@ describe('an abort during the wait rejects with the very reason', () => {
     guard.release();
   });
 
-  test.each([['a string'], [0], [null], [{ any: 'object' }]])('which may be %j', async (reason) => {
+  test.each([['a string'], [0], [null], [{ any: 'object' }]])('even if the reason is %j', async (reason) => {
     const lock = new FileLock(tempLock());
     const guard = await lock.acquire();
     const controller = new AbortController();
@@ -73,7 +73,7 @@ describe('an abort during the wait rejects with the very reason', () => {
     guard.release();
   });
 
-  test('which the signal itself gives if there is none', async () => {
+  test('which is an AbortError by default', async () => {
     const lock = new FileLock(tempLock());
     const guard = await lock.acquire();
     const controller = new AbortController();
@@ -85,7 +85,7 @@ describe('an abort during the wait rejects with the very reason', () => {
   });
 });
 
-test('an abort in the middle of the queue leaves the others in their order', async () => {
+test('an abort in the middle of the queue keeps the order of the other waiters', async () => {
   const lock = new FileLock(tempLock());
   const guard = await lock.acquire();
   const order: number[] = [];
@@ -103,7 +103,7 @@ test('an abort in the middle of the queue leaves the others in their order', asy
   expect(order).toEqual([1, 3, 4]);
 });
 
-test('an abort of the one in the kernel sends the next one there', async () => {
+test('after an abort of the waiter in the kernel, the next waiter takes its place', async () => {
   const path = tempLock();
   const possession = await (await otherProcess(path)).acquire();
   const lock = new FileLock(path);
@@ -118,7 +118,7 @@ test('an abort of the one in the kernel sends the next one there', async () => {
   (await second).release();
 });
 
-test('an abort after the grant changes nothing', async () => {
+test('an abort after the grant has no effect', async () => {
   const path = tempLock();
   const other = await otherProcess(path);
   const { signal, abort } = abortable();
@@ -130,7 +130,7 @@ test('an abort after the grant changes nothing', async () => {
   guard.release();
 });
 
-test('an abort between the grant and its news changes nothing', async () => {
+test('an abort between the grant and its delivery has no effect', async () => {
   const lock = new FileLock(tempLock());
   const first = await lock.acquire();
   const { signal, abort } = abortable();
@@ -143,7 +143,7 @@ test('an abort between the grant and its news changes nothing', async () => {
   guard.release();
 });
 
-test('abort, release and try in one breath: the try gets it', async () => {
+test('after an abort and a release in the same tick, tryAcquire gets the lock', async () => {
   const lock = new FileLock(tempLock());
   const guard = await lock.acquire();
   const { signal, reason, abort } = abortable();
@@ -156,7 +156,7 @@ test('abort, release and try in one breath: the try gets it', async () => {
   tried?.release();
 });
 
-test('an aborted wait never takes the lock later', async () => {
+test('an aborted wait never acquires the lock later', async () => {
   const path = tempLock();
   const [holder, third] = await Promise.all([otherProcess(path), otherProcess(path)]);
   const possession = await holder.acquire();
@@ -171,13 +171,13 @@ test('an aborted wait never takes the lock later', async () => {
 });
 
 describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
-  test('an abort that races a release ends in the grant or in the reason, and frees everything', async () => {
+  test('an abort that races with a release ends in the grant or in the reason, and leaks nothing', async () => {
     const ROUNDS = 500;
     const path = tempLock();
     const other = await RemoteContender.open(await Actor.process(), path, { mechanism });
     const lock = new FileLock(path, { mechanism });
     const count = { grant: 0, reason: 0 };
-    let lead = 0.5; // how long after the release was sent for the abort comes (ms)
+    let abortDelay = 0.5; // ms from the request to release until the abort
 
     const round = async (index: number) => {
       const possession = await other.acquire();
@@ -187,9 +187,9 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
         (guard) => ends.push(guard) && guard.release(),
         (error) => ends.push(error),
       );
-      const abortAt = performance.now() + lead;
+      const abortAt = performance.now() + abortDelay;
       const released = possession.release();
-      // In every other round the news of a grant finds the event loop blocked for the last part.
+      // In every other round the event loop is blocked just before the abort, when a grant may arrive.
       while (performance.now() < abortAt - (index % 2) * 0.2) await nextTurn();
       while (performance.now() < abortAt);
       abort();
@@ -199,13 +199,13 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
       const end = ends[0] === reason ? 'reason' : 'grant';
       if (end === 'grant') expect((ends[0] as LockGuard).held).toBe(false);
       count[end]++;
-      // Stays about where the two are equally likely, however fast the machine is.
-      lead *= end === 'grant' ? 0.8 : 1.25;
+      // Converges to where both outcomes are equally likely, however fast the machine is.
+      abortDelay *= end === 'grant' ? 0.8 : 1.25;
       const tried = lock.tryAcquire();
       expect(tried).not.toBeNull();
       tried?.release();
     };
-    for (let index = 0; index < 10; index++) await round(index); // starts the threads that stay
+    for (let index = 0; index < 10; index++) await round(index); // starts the threads that are reused
     const expectFlat = expectNoGrowth();
     const end = performance.now() + 10_000;
     for (let index = 0; index < ROUNDS && performance.now() < end; index++) await round(index);
@@ -217,7 +217,7 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
 });
 
 test.each([['abort'], [1], [null], [true], [{}], [new EventTarget()], [() => {}]])(
-  'a signal that is none (%s) is refused with a rejection, and no file is made',
+  'acquire rejects a signal that is no AbortSignal (%s), and creates no file',
   async (value) => {
     const file = path.join(tempDir(), 'parent', 'test.lock');
     const signal = value as unknown as AbortSignal;
@@ -227,11 +227,11 @@ test.each([['abort'], [1], [null], [true], [{}], [new EventTarget()], [() => {}]
   },
 );
 
-test('no wait leaves a listener on its signal, however it ends', async () => {
+test('a wait leaves no listener on its signal, however it ends', async () => {
   const WAITS = 1000;
   const lock = new FileLock(tempLock());
   const { signal, reason, abort } = abortable();
-  setMaxListeners(0, signal); // so many on one signal are meant
+  setMaxListeners(0, signal); // so many listeners are intended
   const listeners = () => getEventListeners(signal, 'abort').length;
 
   const guard = await lock.acquire({ signal });

@@ -10,7 +10,7 @@ async function holderWithChild(path: string): Promise<Actor> {
   await holder.call('acquireSync', { lock: 'a', guard: 'g' });
   const pid = await holder.call<number>('spawn', { command: 'sleep', args: ['1000'] });
   onTestFinished(() => void process.kill(pid, 'SIGKILL'));
-  process.kill(pid, 0); // it lives
+  process.kill(pid, 0); // throws unless it is running
   return holder;
 }
 
@@ -32,7 +32,7 @@ test('a child that outlives its killed parent does not keep the lock', async () 
   expect(guard?.held).toBe(true);
 });
 
-/** Starts short-lived children one after the other, so that there nearly always is one between fork and exec. */
+/** Starts one short-lived child after another, so that nearly always one is between fork and exec. */
 const SPAWNER = `
   const { spawnSync } = require('node:child_process');
   const { parentPort } = require('node:worker_threads');
@@ -42,7 +42,7 @@ const SPAWNER = `
 `;
 
 test.each([false, true])(
-  'a release is visible at once while children are being started (keepOpen: %s)',
+  'a release is visible immediately even while children are being spawned (keepOpen: %s)',
   async (keepOpen) => {
     const path = tempLock();
     const spawner = new Worker(SPAWNER, { eval: true });

@@ -8,7 +8,7 @@ import { tempLock } from '../support/temp-dir.js';
 const collectGarbage = globalThis.gc;
 if (collectGarbage === undefined) throw new Error('run with --expose-gc');
 
-/** Warnings about locks that this process emits from now on. */
+/** Records the lock warnings that this process emits from now on. */
 function recordWarnings(): Error[] {
   const warnings: Error[] = [];
   const record = (warning: Error) => {
@@ -19,17 +19,17 @@ function recordWarnings(): Error[] {
   return warnings;
 }
 
-/** Collects garbage until an object that nothing has used since is gone, and its finalizers have run. */
+/** Collects garbage until the condition holds, or for 200 rounds. */
 async function collectUntil(isDone: () => boolean): Promise<void> {
   for (let round = 0; round < 200 && !isDone(); round++) {
-    await delay(5); // what a WeakRef has given out lives on to the end of that turn
+    await delay(5); // an object returned by WeakRef.deref() stays alive until the end of that turn
     collectGarbage?.();
   }
 }
 
-/** Collects whatever is collectable: a witness that was forgotten together with it has been collected. */
+/** Collects everything collectable: three witnesses, dropped one after the other, have been collected. */
 async function collectEverything(): Promise<void> {
-  await delay(5); // what is remembered until the event loop turns is forgotten
+  await delay(5); // anything that is kept alive until the next turn is released
   let collected = 0;
   const registry = new FinalizationRegistry(() => {
     collected++;
@@ -41,15 +41,15 @@ async function collectEverything(): Promise<void> {
   expect(collected).toBe(3);
 }
 
-/** Takes the lock and forgets the guard. In a function of its own, so that no register keeps it. */
-async function forget(
+/** Acquires the lock and drops the guard. A function of its own, so that no register keeps the guard alive. */
+async function dropGuard(
   path: string,
   way: 'acquire' | 'acquireSync' | 'tryAcquire',
-  meant = false,
+  untilExit = false,
 ): Promise<WeakRef<object>> {
   const guard = await new FileLock(path)[way]();
   if (guard === null) throw new Error('not free');
-  if (meant) guard.untilExit();
+  if (untilExit) guard.untilExit();
   return new WeakRef(guard);
 }
 
@@ -61,11 +61,11 @@ async function expectStillHeld(path: string): Promise<void> {
 }
 
 test.each(['acquire', 'acquireSync', 'tryAcquire'] as const)(
-  'a guard of %s that is collected stays held, and one warning names the path',
+  'when a guard from %s is collected, the lock stays held and one warning names its path',
   async (way) => {
     const warnings = recordWarnings();
     const path = tempLock();
-    const guard = await forget(path, way);
+    const guard = await dropGuard(path, way);
     await collectUntil(() => warnings.length > 0);
     expect(guard.deref()).toBeUndefined();
     await collectEverything();
@@ -76,10 +76,10 @@ test.each(['acquire', 'acquireSync', 'tryAcquire'] as const)(
   },
 );
 
-test('a guard that is meant to be held until exit is collected without a warning, and stays held', async () => {
+test('a guard with untilExit() is collected without a warning, and the lock stays held', async () => {
   const warnings = recordWarnings();
   const path = tempLock();
-  const guard = await forget(path, 'acquire', true);
+  const guard = await dropGuard(path, 'acquire', true);
   await collectUntil(() => guard.deref() === undefined);
   expect(guard.deref()).toBeUndefined();
   await collectEverything();
@@ -87,7 +87,7 @@ test('a guard that is meant to be held until exit is collected without a warning
   await expectStillHeld(path);
 });
 
-test('a guard can be meant until exit long after it was granted', async () => {
+test('untilExit() may be called long after the grant', async () => {
   const warnings = recordWarnings();
   const path = tempLock();
   const guard = await (async () => {
@@ -103,7 +103,7 @@ test('a guard can be meant until exit long after it was granted', async () => {
   await expectStillHeld(path);
 });
 
-test('a guard that was released is collected without a warning', async () => {
+test('a released guard is collected without a warning', async () => {
   const warnings = recordWarnings();
   const lock = new FileLock(tempLock());
   for (const way of ['acquire', 'acquireSync', 'tryAcquire'] as const) {
@@ -121,10 +121,10 @@ test('a guard that was released is collected without a warning', async () => {
   expect(warnings).toEqual([]);
 });
 
-test('every forgotten guard is warned about, and only those', async () => {
+test('every dropped guard gets a warning, and no other guard does', async () => {
   const warnings = recordWarnings();
   const paths = Array.from({ length: 5 }, tempLock);
-  // Back to back, without a turn of the event loop between.
+  // Back to back, in one turn of the event loop.
   for (const each of paths) new FileLock(each).acquireSync();
   const kept = new FileLock(tempLock()).acquireSync();
   new FileLock(tempLock()).acquireSync().release();
@@ -139,11 +139,11 @@ const isOpen = (path: string) =>
     try {
       return readlinkSync(`/proc/self/fd/${descriptor}`) === path;
     } catch {
-      return false; // the one that read the directory
+      return false; // the descriptor that read the directory
     }
   });
 
-test('a lock that keeps its descriptor closes it when it is collected', async () => {
+test('a collected FileLock closes the descriptor that keepOpen kept', async () => {
   const warnings = recordWarnings();
   const path = tempLock();
   const lock = (() => {
@@ -158,7 +158,7 @@ test('a lock that keeps its descriptor closes it when it is collected', async ()
   expect(warnings).toEqual([]);
 });
 
-test('a lock that was collected leaves its guard held, and then keeps no descriptor', async () => {
+test('a collected FileLock leaves its guard held, and its release keeps no descriptor open', async () => {
   const path = tempLock();
   const { lock, guard } = (() => {
     const keeping = new FileLock(path, { keepOpen: true });

@@ -6,15 +6,15 @@ import { Actor } from '../support/actor.js';
 import { kernelWaiters, untilWaiting } from '../support/kernel-waiters.js';
 import { tempDir, tempLock } from '../support/temp-dir.js';
 
-const MOST_THREADS = 64;
+const MAX_WAITER_THREADS = 64;
 
 function tempLocks(count: number): string[] {
   const directory = tempDir();
-  chmodSync(directory, 0o777); // for actors that are another user
+  chmodSync(directory, 0o777); // for actors that run as another user
   return Array.from({ length: count }, (_, index) => path.join(directory, `${index}.lock`));
 }
 
-/** Holds them here; the result frees them. */
+/** Holds all of them in this process; the returned function releases them. */
 function holdAll(paths: readonly string[]): () => void {
   const guards: LockGuard[] = paths.map((each) => new FileLock(each, { fileMode: 0o666 }).acquireSync());
   const releaseAll = () => {
@@ -24,7 +24,7 @@ function holdAll(paths: readonly string[]): () => void {
   return releaseAll;
 }
 
-/** Starts a wait for each of the paths in an actor. `waitsEnd` tells then how many were granted. */
+/** Starts a wait for each path in an actor. `grantedWaits` then resolves with how many were granted. */
 async function startWaits(actor: Actor, paths: readonly string[]): Promise<void> {
   await actor.run((require, paths) => {
     const { FileLock } = require('../..') as typeof import('../../lib/index.js');
@@ -33,7 +33,7 @@ async function startWaits(actor: Actor, paths: readonly string[]): Promise<void>
   }, paths);
 }
 
-const waitsEnd = (actor: Actor) =>
+const grantedWaits = (actor: Actor) =>
   actor.run(async () => {
     const guards = await Promise.all((globalThis as unknown as { waits: Promise<LockGuard>[] }).waits);
     return guards.filter((guard) => guard.held).length;
@@ -41,7 +41,7 @@ const waitsEnd = (actor: Actor) =>
 
 const threadsOf = (actor: Actor) => readdirSync(`/proc/${actor.pid}/task`).length;
 
-test("waits leave libuv's pool to others, even one with a single thread", async () => {
+test("waits do not occupy libuv's thread pool, even if it has a single thread", async () => {
   const paths = tempLocks(64);
   const releaseAll = holdAll(paths);
   const actor = await Actor.process({ env: { UV_THREADPOOL_SIZE: '1' } });
@@ -61,43 +61,43 @@ test("waits leave libuv's pool to others, even one with a single thread", async 
   });
   expect(done).toEqual({ isDirectory: true, address: expect.stringMatching(/^(127\.|::1)/), key: 16 });
   releaseAll();
-  expect(await waitsEnd(actor)).toBe(64);
+  expect(await grantedWaits(actor)).toBe(64);
 });
 
-test('the threads that wait are bounded, and who finds none is granted all the same', async () => {
+test('the number of waiter threads is bounded, and waits beyond the bound are granted too', async () => {
   const paths = tempLocks(300);
   const releaseAll = holdAll(paths);
   const actor = await Actor.process();
-  // libuv's pool starts at its first use; not to be mistaken for threads of ours.
+  // Start libuv's pool first, so that its threads are not mistaken for waiter threads.
   await actor.run(async (require) => (await require('node:fs').promises.stat('/')).isDirectory());
   const before = threadsOf(actor);
   await startWaits(actor, paths);
   await untilWaiting(paths[0] ?? '');
   expect(threadsOf(actor)).toBeGreaterThan(before);
-  expect(threadsOf(actor)).toBeLessThanOrEqual(before + MOST_THREADS);
+  expect(threadsOf(actor)).toBeLessThanOrEqual(before + MAX_WAITER_THREADS);
   releaseAll();
-  expect(await waitsEnd(actor)).toBe(300);
-  expect(threadsOf(actor)).toBeLessThanOrEqual(before + MOST_THREADS);
+  expect(await grantedWaits(actor)).toBe(300);
+  expect(threadsOf(actor)).toBeLessThanOrEqual(before + MAX_WAITER_THREADS);
 });
 
 const isRoot = process.getuid?.() === 0;
-if (!isRoot) console.warn('Skipped: waits without threads. Only root can become a user that may start none.');
+if (!isRoot) console.warn('Skipped: waits without threads. Only root can switch to a user that may not start any.');
 
-test.skipIf(!isRoot)('where no thread can be started a wait is granted all the same', async () => {
+test.skipIf(!isRoot)('a wait is granted even if no thread can be started', async () => {
   const paths = tempLocks(3);
   const releaseAll = holdAll(paths);
-  const STRANGER = 54322; // who has no other processes
-  const asStranger = ['setpriv', `--reuid=${STRANGER}`, `--regid=${STRANGER}`, '--clear-groups'];
-  /** With libuv's pool under way: libuv aborts when it cannot start that. */
-  async function settled(through: string[]): Promise<Actor> {
+  const OTHER_USER = 54322; // has no other processes
+  const asOtherUser = ['setpriv', `--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups'];
+  /** An actor whose libuv pool has started: libuv aborts if it cannot start it. */
+  async function startWithPool(through: string[]): Promise<Actor> {
     const actor = await Actor.process({ through });
     await actor.run(async (require) => (await require('node:fs').promises.stat('/')).isDirectory());
     return actor;
   }
-  const unlimited = await settled(asStranger);
+  const unlimited = await startWithPool(asOtherUser);
   const enough = threadsOf(unlimited);
   await unlimited.end();
-  const actor = await settled(['prlimit', `--nproc=${enough}`, ...asStranger]);
+  const actor = await startWithPool(['prlimit', `--nproc=${enough}`, ...asOtherUser]);
   const before = threadsOf(actor);
   expect(before).toBe(enough);
   await startWaits(actor, paths);
@@ -108,10 +108,10 @@ test.skipIf(!isRoot)('where no thread can be started a wait is granted all the s
   expect(timedOut).toBe('ERR_LOCK_TIMEOUT');
   expect(threadsOf(actor)).toBe(before);
   releaseAll();
-  expect(await waitsEnd(actor)).toBe(3);
+  expect(await grantedWaits(actor)).toBe(3);
 });
 
-test('the event loop turns while a wait is pending', async () => {
+test('a pending wait does not block the event loop', async () => {
   const path = tempLock();
   const holder = await Actor.process();
   await holder.call('open', { lock: 'a', path });
@@ -119,50 +119,50 @@ test('the event loop turns while a wait is pending', async () => {
   const wait = new FileLock(path).acquire();
   await untilWaiting(path);
   for (let turn = 0; turn < 1000; turn++) await new Promise(setImmediate);
-  expect(kernelWaiters(path)).toBe(1); // it was waiting all the time
+  expect(kernelWaiters(path)).toBe(1); // the wait was pending all the time
   await holder.call('release', { guard: 'g' });
   (await wait).release();
 });
 
-test('to load the package and to make a lock does nothing to the process', async () => {
+test('loading the package and constructing a FileLock has no side effects', async () => {
   const actor = await Actor.process();
   const lockPath = tempLock();
   const { before, after } = await actor.run(async (require, lockPath) => {
     const fs = require('node:fs') as typeof import('node:fs');
-    const look = () => ({
+    const snapshot = () => ({
       listeners: process.eventNames().map((name) => `${String(name)}: ${process.listenerCount(name)}`),
       resources: process.getActiveResourcesInfo(),
       threads: fs.readdirSync('/proc/self/task').length,
       addon: fs.readFileSync('/proc/self/maps', 'utf8').search(/native[_-]file[_-]lock\.node/) !== -1,
     });
-    // The actor has loaded the package by itself; here it is loaded as if anew.
+    // The actor has already loaded the package; drop it from the cache to load it again.
     for (const key of Object.keys(require.cache)) if (!key.endsWith('actor.cjs')) delete require.cache[key];
-    const before = look();
+    const before = snapshot();
     const { FileLock } = require('../..') as typeof import('../../lib/index.js');
     new FileLock(lockPath, { keepOpen: true });
-    return { before, after: look() };
+    return { before, after: snapshot() };
   }, lockPath);
   expect(after).toEqual(before);
   expect(after.addon).toBe(false);
   expect(existsSync(lockPath)).toBe(false);
 });
 
-test('a lock that is free is taken without a thread and without a listener', async () => {
+test('acquiring a free lock starts no thread and adds no listener', async () => {
   const actor = await Actor.process();
   const { before, after, addon } = await actor.run(async (require, lockPath) => {
     const fs = require('node:fs') as typeof import('node:fs');
     const { FileLock } = require('../..') as typeof import('../../lib/index.js');
-    const look = () => ({
+    const snapshot = () => ({
       listeners: process.eventNames().map((name) => `${String(name)}: ${process.listenerCount(name)}`),
       threads: fs.readdirSync('/proc/self/task').length,
     });
-    const before = look();
+    const before = snapshot();
     const lock = new FileLock(lockPath);
     for (let round = 0; round < 100; round++) (await lock.acquire()).release();
     lock.acquireSync().release();
     const addon = fs.readFileSync('/proc/self/maps', 'utf8').search(/native[_-]file[_-]lock\.node/) !== -1;
-    return { before, after: look(), addon };
+    return { before, after: snapshot(), addon };
   }, tempLock());
   expect(after).toEqual(before);
-  expect(addon).toBe(true); // else the test above would see none whatever was loaded
+  expect(addon).toBe(true); // otherwise the check in the test above proves nothing
 });

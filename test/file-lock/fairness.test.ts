@@ -3,10 +3,10 @@ import { FileLock, type FileLockOptions } from '../../lib/index.js';
 import { Actor } from '../support/actor.js';
 import { tempLock } from '../support/temp-dir.js';
 
-const ENTRIES = 30;
-const LIMIT_MS = 20_000; // without fairness, one entry alone was seen to take seconds
+const GRANTS = 30;
+const LIMIT_MS = 20_000; // without fairness a single grant was seen to take seconds
 
-/** Resolves when the lock is found held: then the loop of the other process runs. */
+/** Resolves once the lock is found held: then the loop of the other process is running. */
 async function untilHeld(lock: FileLock): Promise<void> {
   for (;;) {
     const guard = lock.tryAcquire();
@@ -20,12 +20,12 @@ interface Loop {
   path: string;
   options: FileLockOptions;
   sync: boolean;
-  /** How many of them share the lock by turns. */
+  /** How many tasks hand the lock to each other. */
   tasks: number;
   holdMicroseconds: number;
 }
 
-/** For ever, and without ever coming back to the event loop. */
+/** Loops forever, without ever returning to the event loop. */
 async function takeAndRelease(require: NodeJS.Require, { path, options, sync, tasks, holdMicroseconds }: Loop) {
   const { FileLock } = require('../..') as typeof import('../../lib/index.js');
   const lock = new FileLock(path, options);
@@ -51,21 +51,21 @@ const LOOPS = WAYS.flatMap((way) =>
   ),
 );
 
-test.each(LOOPS)('a process gets in beside a hot loop of another one: %o', async ({ options, ...way }) => {
+test.each(LOOPS)('a process is not starved by a hot loop of another one: %o', async ({ options, ...way }) => {
   const path = tempLock();
   const hot = await Actor.process();
-  hot.run(takeAndRelease, { path, options, ...way }).catch(() => {}); // it ends with the test
+  hot.run(takeAndRelease, { path, options, ...way }).catch(() => {}); // killed at the end of the test
   const lock = new FileLock(path, { ...options, timeout: LIMIT_MS });
   let waited = 0;
-  for (let entry = 0; entry < ENTRIES; entry++) {
-    await untilHeld(lock); // else all entries would be one, the loop being asleep
+  for (let grant = 0; grant < GRANTS; grant++) {
+    await untilHeld(lock); // otherwise the loop might still be asleep, and all grants uncontended
     const from = performance.now();
-    const guard = entry % 2 === 0 ? await lock.acquire() : lock.acquireSync();
+    const guard = grant % 2 === 0 ? await lock.acquire() : lock.acquireSync();
     waited += performance.now() - from;
     guard.release();
   }
-  console.log(`${ENTRIES} entries took ${waited.toFixed(0)} ms`);
+  console.log(`${GRANTS} grants took ${waited.toFixed(0)} ms`);
   expect(waited).toBeLessThan(LIMIT_MS);
-  await untilHeld(lock); // it was hot to the end
+  await untilHeld(lock); // the loop ran to the end
   lock.close();
 });

@@ -22,7 +22,7 @@ import { tempDir, tempLock } from '../support/temp-dir.js';
 const WAYS = ['tryAcquire', 'acquireSync', 'acquire'] as const;
 type Way = (typeof WAYS)[number];
 
-/** What a way of acquiring fails with: a sync one throws, the async one rejects and must not throw. */
+/** The error of an acquisition: the sync methods throw, the async one rejects and must not throw. */
 async function failureOf(way: Way, lock: FileLock): Promise<unknown> {
   if (way === 'acquire') {
     return lock.acquire().then(
@@ -53,8 +53,8 @@ async function expectEveryWayToFail(path: string, code: SystemCode, options: Fil
   }
 }
 
-/** The fields of the error that a try in another process threw; undefined when it did not throw. */
-async function failureThere(actor: Actor, path: string, options: FileLockOptions = {}) {
+/** The outcome of tryAcquire in another process: whether it was granted, or the fields of its error. */
+async function outcomeInActor(actor: Actor, path: string, options: FileLockOptions = {}) {
   await actor.call('open', { lock: 'a', path, options });
   return actor.call<boolean>('tryAcquire', { lock: 'a', guard: 'g' }).then(
     (granted) => ({ granted }),
@@ -62,8 +62,8 @@ async function failureThere(actor: Actor, path: string, options: FileLockOptions
   );
 }
 
-describe('what is no lock file', () => {
-  test('a symlink at the path is refused and not followed', async () => {
+describe('a path that names no regular file', () => {
+  test('a symlink is refused and not followed', async () => {
     const link = tempLock();
     const target = path.join(path.dirname(link), 'target');
     symlinkSync(target, link);
@@ -73,7 +73,7 @@ describe('what is no lock file', () => {
     await expectEveryWayToFail(link, 'ELOOP');
   });
 
-  test('a symlink on the way to the path is followed', () => {
+  test('a symlink in the directory part is followed', () => {
     const directory = tempDir();
     mkdirSync(path.join(directory, 'real'));
     symlinkSync('real', path.join(directory, 'link'));
@@ -95,7 +95,7 @@ describe('what is no lock file', () => {
     }
   }
 
-  test('a FIFO is refused and never waited for', async () => {
+  test('a FIFO is refused without blocking', async () => {
     const fifo = tempLock();
     execFileSync('mkfifo', [fifo]);
     await expectNotAFile(fifo);
@@ -112,27 +112,27 @@ describe('what is no lock file', () => {
   test('a device is refused', () => expectNotAFile('/dev/null'));
 });
 
-describe('the way to the lock file', () => {
-  test('missing parents are made', () => {
+describe('the path of the lock file', () => {
+  test('missing parent directories are created', () => {
     const file = path.join(tempDir(), 'one', 'two', 'three', 'l');
     using guard = new FileLock(file).tryAcquire();
     expect(guard?.held).toBe(true);
     expect(statSync(file).isFile()).toBe(true);
   });
 
-  test('missing parents are not made where that is not wanted', async () => {
+  test('missing parent directories are not created with createParents: false', async () => {
     const file = path.join(tempDir(), 'one', 'l');
     await expectEveryWayToFail(file, 'ENOENT', { createParents: false });
     expect(existsSync(path.dirname(file))).toBe(false);
   });
 
-  test('a parent that is a file is refused', async () => {
+  test('a parent that is a regular file is refused', async () => {
     const parent = tempLock();
     writeFileSync(parent, '');
     await expectEveryWayToFail(path.join(parent, 'l'), 'ENOTDIR');
   });
 
-  test('a grandparent that is a file is refused', async () => {
+  test('a grandparent that is a regular file is refused', async () => {
     const parent = tempLock();
     writeFileSync(parent, '');
     await expectEveryWayToFail(path.join(parent, 'x', 'l'), 'ENOTDIR');
@@ -147,16 +147,16 @@ describe('the way to the lock file', () => {
     expect(existsSync(path.join(directory, 'nowhere'))).toBe(false);
   });
 
-  test('an over-long name is refused', () =>
+  test('a name that is too long is refused', () =>
     expectEveryWayToFail(path.join(tempDir(), 'x'.repeat(256)), 'ENAMETOOLONG'));
 
-  test('an over-long path is refused', async () => {
+  test('a path that is too long is refused', async () => {
     const long = path.join(tempDir(), ...Array.from({ length: 50 }, () => 'x'.repeat(100)), 'l');
     await expectEveryWayToFail(long, 'ENAMETOOLONG');
     await expectEveryWayToFail(long, 'ENAMETOOLONG', { createParents: false });
   });
 
-  test('a path that is no path is an invalid argument', () => {
+  test('an invalid path is an invalid argument', () => {
     for (const path of ['', 'a\0b']) {
       expect(() => new FileLock(path)).toThrow(
         expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }),
@@ -168,7 +168,7 @@ describe('the way to the lock file', () => {
     }
   });
 
-  test('a file URL is a path', () => {
+  test('a file URL is accepted as a path', () => {
     const file = path.join(tempDir(), 'a b#c%.lock');
     const lock = new FileLock(pathToFileURL(file));
     expect(lock.path).toBe(file);
@@ -177,12 +177,12 @@ describe('the way to the lock file', () => {
     expect(existsSync(file)).toBe(true);
   });
 
-  test('a URL of another scheme is refused', () => {
+  test('a URL with another scheme is refused', () => {
     expect(() => new FileLock(new URL('http://localhost/x'))).toThrow(TypeError);
     expect(() => new FileLock(new URL('file:///a%00b'))).toThrow(TypeError);
   });
 
-  test('a relative path is one of the directory in which the lock was made', () => {
+  test('a relative path is resolved when the FileLock is constructed', () => {
     const directory = tempDir();
     const before = process.cwd();
     onTestFinished(() => process.chdir(before));
@@ -194,7 +194,7 @@ describe('the way to the lock file', () => {
     expect(existsSync(path.join(directory, 'l'))).toBe(true);
   });
 
-  test('a name of any characters is a name', () => {
+  test('a name may contain any characters', () => {
     const file = path.join(tempDir(), 'schloß 🔒\n\u0007.lock');
     using guard = new FileLock(file).tryAcquire();
     expect(guard?.held).toBe(true);
@@ -203,21 +203,21 @@ describe('the way to the lock file', () => {
 });
 
 describe('the file itself', () => {
-  const MODES: { umask: number; fileMode?: number; made: number }[] = [
-    { umask: 0o022, made: 0o600 },
-    { umask: 0o277, made: 0o400 },
-    { umask: 0o022, fileMode: 0o666, made: 0o644 },
-    { umask: 0, fileMode: 0o666, made: 0o666 },
+  const MODES: { umask: number; fileMode?: number; created: number }[] = [
+    { umask: 0o022, created: 0o600 },
+    { umask: 0o277, created: 0o400 },
+    { umask: 0o022, fileMode: 0o666, created: 0o644 },
+    { umask: 0, fileMode: 0o666, created: 0o666 },
   ];
   test.each(MODES)(
-    'a lock file is made with fileMode, less the umask: $umask, $fileMode, $made',
-    ({ umask, made, ...options }) => {
+    'a lock file is created with fileMode & ~umask: $umask, $fileMode, $created',
+    ({ umask, created, ...options }) => {
       const file = tempLock();
       const before = process.umask(umask);
       onTestFinished(() => void process.umask(before));
       new FileLock(file, options).acquireSync().release();
       expect(process.umask()).toBe(umask);
-      expect(statSync(file).mode & 0o7777).toBe(made);
+      expect(statSync(file).mode & 0o7777).toBe(created);
     },
   );
 
@@ -228,7 +228,7 @@ describe('the file itself', () => {
     expect(statSync(file).mode & 0o7777).toBe(0o640);
   });
 
-  test.each(['flock', 'fcntl'] as const)('locking writes and truncates nothing (%s)', async (mechanism) => {
+  test.each(['flock', 'fcntl'] as const)('locking neither writes to nor truncates the file (%s)', async (mechanism) => {
     const file = tempLock();
     writeFileSync(file, 'precious\n');
     const old = new Date('2001-02-03T04:05:06Z');
@@ -245,14 +245,14 @@ describe('the file itself', () => {
     expect(statSync(file).mtimeMs).toBe(old.getTime());
   });
 
-  test('the lock file stays after the release', () => {
+  test('the lock file remains after the release', () => {
     const file = tempLock();
     new FileLock(file).acquireSync().release();
     expect(statSync(file).size).toBe(0);
   });
 });
 
-test('a process without a free descriptor is told so', async () => {
+test('an acquisition fails with EMFILE if the process has no free descriptor', async () => {
   const actor = await Actor.process({ through: ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh'] });
   const outcome = await actor.run(async (require, lockPath: string) => {
     const { FileLock } = require('../..') as typeof import('../../lib/index.js');
@@ -263,7 +263,7 @@ test('a process without a free descriptor is told so', async () => {
     try {
       for (;;) taken.push(fs.openSync('/dev/null', 'r'));
     } catch {
-      // there are no more
+      // none left
     }
     const errors: unknown[] = [];
     const note = ({ name, code, syscall, errno }: LockError) => errors.push({ name, code, syscall, errno });
@@ -282,14 +282,13 @@ test('a process without a free descriptor is told so', async () => {
 });
 
 const isRoot = process.getuid?.() === 0;
-if (!isRoot)
-  console.warn('Skipped: locks on the files of other users, and on read-only mounts. Only root can arrange them.');
+if (!isRoot) console.warn('Skipped: files of other users and read-only mounts. Only root can set them up.');
 
-describe.skipIf(!isRoot)('the files of other users', () => {
-  const STRANGER = 54321;
-  const AS_STRANGER = ['setpriv', `--reuid=${STRANGER}`, `--regid=${STRANGER}`, '--clear-groups'];
+describe.skipIf(!isRoot)('a file of another user', () => {
+  const OTHER_USER = 54321;
+  const AS_OTHER_USER = ['setpriv', `--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups'];
 
-  /** A lock file of root's in a directory that everybody may search. */
+  /** A lock file that belongs to root, in a directory that everybody may search. */
   function fileOfRoot(mode: number): string {
     const file = tempLock();
     chmodSync(path.dirname(file), 0o755);
@@ -297,37 +296,37 @@ describe.skipIf(!isRoot)('the files of other users', () => {
     chmodSync(file, mode);
     return file;
   }
-  const stranger = () => Actor.process({ through: AS_STRANGER });
+  const otherUser = () => Actor.process({ through: AS_OTHER_USER });
   const denied = { code: 'EACCES', syscall: 'open', errno: -constants.errno.EACCES };
 
-  test('an unreadable file cannot be locked', async () => {
-    const actor = await stranger();
+  test('that is not readable cannot be locked', async () => {
+    const actor = await otherUser();
     const file = fileOfRoot(0o600);
     for (const mechanism of ['flock', 'fcntl'] as const) {
       for (const mode of ['exclusive', 'shared'] as const) {
-        expect(await failureThere(actor, file, { mechanism, mode })).toEqual(denied);
+        expect(await outcomeInActor(actor, file, { mechanism, mode })).toEqual(denied);
       }
     }
   });
 
-  test('a file in a directory that may not be searched or written cannot be locked', async () => {
-    const actor = await stranger();
+  test('in a directory without search or write permission cannot be locked', async () => {
+    const actor = await otherUser();
     const file = fileOfRoot(0o666);
     const missing = path.join(path.dirname(file), 'missing');
-    expect(await failureThere(actor, missing)).toEqual(denied);
+    expect(await outcomeInActor(actor, missing)).toEqual(denied);
     expect(existsSync(missing)).toBe(false);
     chmodSync(path.dirname(file), 0o700);
-    expect(await failureThere(actor, file)).toEqual(denied);
+    expect(await outcomeInActor(actor, file)).toEqual(denied);
   });
 
   test.each([
     { mechanism: 'flock', mode: 'exclusive' },
     { mechanism: 'flock', mode: 'shared' },
     { mechanism: 'fcntl', mode: 'shared' },
-  ] as const)('a read-only file can be locked: $mechanism, $mode', async (options) => {
-    const actor = await stranger();
+  ] as const)('that is read-only can be locked: $mechanism, $mode', async (options) => {
+    const actor = await otherUser();
     const file = fileOfRoot(0o444);
-    expect(await failureThere(actor, file, options)).toEqual({ granted: true });
+    expect(await outcomeInActor(actor, file, options)).toEqual({ granted: true });
     const lock = new FileLock(file, { mechanism: options.mechanism });
     expect(lock.tryAcquire({ mode: 'exclusive' })).toBeNull();
     await actor.call('release', { guard: 'g' });
@@ -335,16 +334,16 @@ describe.skipIf(!isRoot)('the files of other users', () => {
     expect(guard?.held).toBe(true);
   });
 
-  test('a read-only file cannot be locked exclusively with fcntl', async () => {
-    const actor = await stranger();
-    expect(await failureThere(actor, fileOfRoot(0o444), { mechanism: 'fcntl' })).toEqual(denied);
+  test('that is read-only cannot be locked exclusively with fcntl', async () => {
+    const actor = await otherUser();
+    expect(await outcomeInActor(actor, fileOfRoot(0o444), { mechanism: 'fcntl' })).toEqual(denied);
   });
 
-  test('a kept descriptor that is read-only serves no exclusive fcntl lock', async () => {
-    const actor = await stranger();
+  test('with a kept read-only descriptor cannot be locked exclusively with fcntl', async () => {
+    const actor = await otherUser();
     const file = fileOfRoot(0o444);
     const shared = { mechanism: 'fcntl', mode: 'shared', keepOpen: true } as const;
-    expect(await failureThere(actor, file, shared)).toEqual({ granted: true });
+    expect(await outcomeInActor(actor, file, shared)).toEqual({ granted: true });
     await actor.call('release', { guard: 'g' });
     await expect(
       actor.call('tryAcquire', { lock: 'a', guard: 'g', options: { mode: 'exclusive' } }),
@@ -354,24 +353,24 @@ describe.skipIf(!isRoot)('the files of other users', () => {
   const level = existsSync('/proc/sys/fs/protected_regular')
     ? Number(readFileSync('/proc/sys/fs/protected_regular', 'utf8'))
     : 0;
-  if (level === 0) console.warn('Skipped: files of others in sticky directories. fs.protected_regular is 0 here.');
+  if (level === 0) console.warn('Skipped: files of other users in sticky directories. fs.protected_regular is 0.');
 
-  test.skipIf(level === 0)('a file of another user in a sticky directory can be locked', () => {
+  test.skipIf(level === 0)('in a sticky directory can be locked', () => {
     const file = tempLock();
     writeFileSync(file, '', { mode: 0o666 });
     chmodSync(file, 0o666);
-    chownSync(file, STRANGER, STRANGER);
+    chownSync(file, OTHER_USER, OTHER_USER);
     chmodSync(path.dirname(file), 0o1777);
-    // The kernel forbids O_CREAT there even to root: writing says whether it does.
+    // The kernel forbids O_CREAT there, even to root: check that it does.
     expect(() => writeFileSync(file, '')).toThrow('EACCES');
     using guard = new FileLock(file).tryAcquire();
     expect(guard?.held).toBe(true);
   });
 });
 
-describe.skipIf(!isRoot)('a read-only file system', () => {
-  /** An actor with a mount namespace of its own, to which `directory` is read-only. */
-  const seeingReadOnly = (directory: string) =>
+describe.skipIf(!isRoot)('on a read-only file system', () => {
+  /** An actor in its own mount namespace, in which `directory` is read-only. */
+  const actorWithReadOnly = (directory: string) =>
     Actor.process({
       through: [
         'unshare',
@@ -387,27 +386,27 @@ describe.skipIf(!isRoot)('a read-only file system', () => {
     { mechanism: 'flock', mode: 'exclusive' },
     { mechanism: 'flock', mode: 'shared' },
     { mechanism: 'fcntl', mode: 'shared' },
-  ] as const)('existing files there can be locked: $mechanism, $mode', async (options) => {
+  ] as const)('an existing file can be locked: $mechanism, $mode', async (options) => {
     const file = tempLock();
     writeFileSync(file, '');
-    const actor = await seeingReadOnly(path.dirname(file));
-    expect(await failureThere(actor, file, options)).toEqual({ granted: true });
+    const actor = await actorWithReadOnly(path.dirname(file));
+    expect(await outcomeInActor(actor, file, options)).toEqual({ granted: true });
     expect(new FileLock(file, { mechanism: options.mechanism }).tryAcquire()).toBeNull();
   });
 
-  test('what would have to be written there cannot be locked', async () => {
+  test('a lock that needs write access cannot be acquired', async () => {
     const file = tempLock();
     writeFileSync(file, '');
-    const actor = await seeingReadOnly(path.dirname(file));
+    const actor = await actorWithReadOnly(path.dirname(file));
     const readOnly = { code: 'EROFS', syscall: 'open', errno: -constants.errno.EROFS };
-    expect(await failureThere(actor, file, { mechanism: 'fcntl' })).toEqual(readOnly);
-    expect(await failureThere(actor, `${file}.missing`)).toEqual(readOnly);
+    expect(await outcomeInActor(actor, file, { mechanism: 'fcntl' })).toEqual(readOnly);
+    expect(await outcomeInActor(actor, `${file}.missing`)).toEqual(readOnly);
   });
 
-  test('who would have to make a directory there is told why not', async () => {
+  test('a missing directory cannot be created, and the error says why', async () => {
     const directory = tempDir();
-    const actor = await seeingReadOnly(directory);
-    const outcome = await failureThere(actor, path.join(directory, 'missing', 'l'));
+    const actor = await actorWithReadOnly(directory);
+    const outcome = await outcomeInActor(actor, path.join(directory, 'missing', 'l'));
     expect(outcome).toMatchObject({ code: 'EROFS', errno: -constants.errno.EROFS });
   });
 });

@@ -31,12 +31,12 @@ type Change = keyof typeof CHANGES;
 
 const MECHANISMS = ['flock', 'fcntl'] as const;
 
-/** Every change of a lock file beneath every way of waiting for it. */
+/** Every change of a lock file, with every way of waiting for it. */
 const WAITS = (Object.keys(CHANGES) as Change[]).flatMap((change) =>
   MECHANISMS.flatMap((mechanism) => (['acquire', 'acquireSync'] as const).map((way) => ({ change, mechanism, way }))),
 );
 
-/** An actor that waits in the kernel for the lock that `holder` holds. */
+/** An actor that is blocked in the kernel on a held lock. */
 async function waiterFor(
   file: string,
   way: string,
@@ -45,7 +45,7 @@ async function waiterFor(
   const actor = await Actor.process();
   await actor.call('open', { lock: 'a', path: file, options });
   const granted = actor.call(way, { lock: 'a', guard: 'g', options: { timeout: 60_000 } });
-  granted.catch(() => {}); // looked at later
+  granted.catch(() => {}); // awaited later
   await untilWaiting(file);
   return { actor, granted };
 }
@@ -53,7 +53,7 @@ async function waiterFor(
 describe('a lock file that nobody holds', () => {
   test.each(
     (['removed', 'replaced'] as const).flatMap((change) => [false, true].map((keepOpen) => ({ change, keepOpen }))),
-  )('is locked anew when it was $change (keepOpen: $keepOpen)', async ({ change, keepOpen }) => {
+  )('is created and locked again after it was $change (keepOpen: $keepOpen)', async ({ change, keepOpen }) => {
     const file = tempLock();
     const lock = new FileLock(file, { keepOpen });
     lock.acquireSync().release();
@@ -69,11 +69,11 @@ describe('a lock file that nobody holds', () => {
 });
 
 describe('a waiter', () => {
-  test.each(WAITS)('ends up on the new file when its holder $change the old one: $way, $mechanism', async (each) => {
+  test.each(WAITS)('is granted the new file if the holder $change the old one: $way, $mechanism', async (each) => {
     const file = tempLock();
     const lock = new FileLock(file, { mechanism: each.mechanism });
     const guard = lock.acquireSync();
-    // Open here, so that its number is not given to the new file.
+    // Kept open, so that the new file cannot get the same inode number.
     const old = openSync(file, 'r');
     onTestFinished(() => closeSync(old));
     const { actor, granted } = await waiterFor(file, each.way, { mechanism: each.mechanism });
@@ -88,16 +88,16 @@ describe('a waiter', () => {
     next?.release();
   });
 
-  test.each(WAITS)('waits on for the new file when somebody holds that: $change, $way, $mechanism', async (each) => {
+  test.each(WAITS)('goes on waiting if the new file is held as well: $change, $way, $mechanism', async (each) => {
     const file = tempLock();
     const lock = new FileLock(file, { mechanism: each.mechanism });
     const guard = lock.acquireSync();
     const { actor, granted } = await waiterFor(file, each.way, { mechanism: each.mechanism });
     CHANGES[each.change](file);
-    const third = lock.tryAcquire(); // the first to come to the new file
+    const third = lock.tryAcquire(); // locks the new file first
     expect(third?.held).toBe(true);
     guard.release();
-    await untilWaiting(file); // the waiter has come over
+    await untilWaiting(file); // the waiter has moved to the new file
     expect(lock.tryAcquire()).toBeNull();
     const releasedAt = process.hrtime.bigint();
     third?.release();
@@ -106,7 +106,7 @@ describe('a waiter', () => {
     await actor.call('release', { guard: 'g' });
   });
 
-  test.each(['acquire', 'acquireSync'])('never brings a deleted directory back (%s)', async (way) => {
+  test.each(['acquire', 'acquireSync'])('never recreates a deleted directory (%s)', async (way) => {
     const directory = path.join(tempDir(), 'job');
     const file = path.join(directory, 'l');
     const guard = new FileLock(file).acquireSync();
@@ -117,7 +117,7 @@ describe('a waiter', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  test('that queues behind a guard of its own process never brings a deleted directory back', async () => {
+  test('behind a guard of its own process never recreates a deleted directory', async () => {
     const directory = path.join(tempDir(), 'job');
     const lock = new FileLock(path.join(directory, 'l'));
     const guard = await lock.acquire();
@@ -133,7 +133,7 @@ describe('a waiter', () => {
   test.each(
     (Object.keys(CHANGES) as Change[]).flatMap((change) => MECHANISMS.map((mechanism) => ({ change, mechanism }))),
   )(
-    'that queues behind a guard of its own process gets the new file, not the one that was $change: $mechanism',
+    'behind a guard of its own process is granted the new file, not the one that was $change: $mechanism',
     async ({ change, mechanism }) => {
       const file = tempLock();
       const lock = new FileLock(file, { mechanism });
@@ -152,7 +152,7 @@ describe('a waiter', () => {
     },
   );
 
-  test('is not let in by one guard while another one of its thread still holds the file before', async () => {
+  test('is not granted the new file while another guard of its thread still holds the old one', async () => {
     const file = tempLock();
     const lock = new FileLock(file);
     const first = await lock.acquire();
@@ -171,7 +171,7 @@ describe('a waiter', () => {
   test.each([
     { what: 'a directory', code: 'EISDIR', make: (file: string) => void mkdirSync(file) },
     { what: 'a symlink', code: 'ELOOP', make: (file: string) => symlinkSync('elsewhere', file) },
-  ])('is told when the lock file became $what', async ({ code, make }) => {
+  ])('fails if the lock file is replaced by $what', async ({ code, make }) => {
     const file = tempLock();
     const guard = new FileLock(file).acquireSync();
     const { granted } = await waiterFor(file, 'acquire');
@@ -184,7 +184,7 @@ describe('a waiter', () => {
 });
 
 test.each(MECHANISMS)(
-  'holders that remove or replace the file they hold exclude each other (%s)',
+  'holders that remove or replace their lock file still exclude each other (%s)',
   async (mechanism) => {
     const file = tempLock();
     const rounds = 150;
@@ -201,7 +201,7 @@ test.each(MECHANISMS)(
               const guard = index % 2 === 0 ? await lock.acquire() : lock.acquireSync();
               const from = process.hrtime.bigint();
               while (process.hrtime.bigint() < from + 100_000n);
-              // Removing the file gives the lock up: whoever comes next makes a new one.
+              // Removing the file gives up the lock: the next acquisition creates a new file.
               intervals.push([from, process.hrtime.bigint()]);
               if (round % 3 === 0) {
                 fs.unlinkSync(file);

@@ -8,10 +8,11 @@ import { untilWaiting } from '../support/kernel-waiters.js';
 import { tempDir, tempLock } from '../support/temp-dir.js';
 
 const isRoot = process.getuid?.() === 0;
-const FIRST_PID_NAMESPACE = 'pid:[4026531836]'; // the same number on every machine
+const FIRST_PID_NAMESPACE = 'pid:[4026531836]'; // the same on every machine
 const seesEveryProcess = readlinkSync('/proc/self/ns/pid') === FIRST_PID_NAMESPACE;
-if (!seesEveryProcess) console.warn('Skipped: free locks. In this pid namespace nobody can tell that a lock is free.');
-if (!isRoot) console.warn('Skipped: locks seen from another pid namespace. Only root can make one.');
+if (!seesEveryProcess)
+  console.warn('Skipped: free locks. From this pid namespace it cannot be told whether a lock is free.');
+if (!isRoot) console.warn('Skipped: locks seen from another pid namespace. Only root can create one.');
 
 const MECHANISMS = ['flock', 'fcntl'] as const;
 
@@ -27,20 +28,20 @@ async function holder(file: string, options = {}): Promise<Actor> {
   return actor;
 }
 
-test('a lock file that is not there is missing, and inspecting does not make it', () => {
+test('a lock file that does not exist is missing, and inspect() does not create it', () => {
   const file = path.join(tempDir(), 'missing', 'l');
   expect(new FileLock(file).inspect()).toEqual({ path: file, state: 'missing', holder: null, abandoned: false });
   expect(existsSync(path.dirname(file))).toBe(false);
 });
 
-test.skipIf(!seesEveryProcess).each(MECHANISMS)('a lock that nobody holds is free (%s)', (mechanism) => {
+test.skipIf(!seesEveryProcess).each(MECHANISMS)('a lock without a holder is free (%s)', (mechanism) => {
   const file = tempLock();
   const lock = new FileLock(file, { mechanism });
   lock.acquireSync().release();
   expect(lock.inspect()).toEqual({ path: file, state: 'free', holder: null, abandoned: false });
 });
 
-test.skipIf(!seesEveryProcess)('a lock is free again when it was released, or its holder killed', async () => {
+test.skipIf(!seesEveryProcess)('a lock is free once it has been released or its holder killed', async () => {
   const file = tempLock();
   const lock = new FileLock(file);
   const actor = await holder(file);
@@ -70,7 +71,7 @@ test.each(['exclusive', 'shared'] as const)('another process that holds the lock
   });
 });
 
-test('this process is named when it holds the lock itself', () => {
+test('this process is named if it holds the lock', () => {
   const lock = new FileLock(tempLock());
   using _guard = lock.acquireSync();
   expect(lock.inspect()).toMatchObject({
@@ -79,7 +80,7 @@ test('this process is named when it holds the lock itself', () => {
   });
 });
 
-test('a worker thread sees that its process holds the lock', async () => {
+test('a worker thread sees that its own process holds the lock', async () => {
   const file = tempLock();
   using _guard = new FileLock(file).acquireSync();
   const worker = await Actor.worker();
@@ -87,27 +88,27 @@ test('a worker thread sees that its process holds the lock', async () => {
   expect(await worker.call('inspect', { lock: 'a' })).toMatchObject({ state: 'held', holder: { pid: process.pid } });
 });
 
-test('a lock that is held by fcntl is seen as held, and not by flock', async () => {
+test('an fcntl lock is reported as held for fcntl only', async () => {
   const file = tempLock();
   await holder(file, { mechanism: 'fcntl' });
   expect(new FileLock(file, { mechanism: 'fcntl' }).inspect().state).toBe('held');
   expect(new FileLock(file).inspect().state).not.toBe('held');
 });
 
-test('a lock that is held by flock is not seen as held by fcntl', async () => {
+test('a flock lock is not reported as held for fcntl', async () => {
   const file = tempLock();
   await holder(file);
   expect(new FileLock(file, { mechanism: 'fcntl' }).inspect().state).not.toBe('held');
 });
 
-test('a stopped holder is a holder', async () => {
+test('a stopped process still holds its lock', async () => {
   const file = tempLock();
   const actor = await holder(file);
   actor.signal('SIGSTOP');
   expect(new FileLock(file).inspect()).toMatchObject({ state: 'held', holder: { pid: actor.pid, running: true } });
 });
 
-test('those who wait are not taken for holders', async () => {
+test('waiters are not reported as holders', async () => {
   const file = tempLock();
   const lock = new FileLock(file);
   const actor = await holder(file);
@@ -119,7 +120,7 @@ test('those who wait are not taken for holders', async () => {
   }
 });
 
-test('a file that replaced a held one is not held', async () => {
+test('a file that replaced a locked one is not held', async () => {
   const file = tempLock();
   await holder(file);
   writeFileSync(`${file}.new`, '');
@@ -127,10 +128,10 @@ test('a file that replaced a held one is not held', async () => {
   expect(new FileLock(file).inspect().state).not.toBe('held');
 });
 
-test.each(MECHANISMS)('inspecting never makes the try of another process fail (%s)', async (mechanism) => {
+test.each(MECHANISMS)('inspect() never makes a tryAcquire in another process fail (%s)', async (mechanism) => {
   const file = tempLock();
-  const [inspector, trier] = await Promise.all([contender(file, { mechanism }), contender(file, { mechanism })]);
-  // It inspects until it is killed, and says when it has begun.
+  const [inspector, contending] = await Promise.all([contender(file, { mechanism }), contender(file, { mechanism })]);
+  // Inspects in a loop until it is told to stop; resolves with the number of inspections.
   const inspecting = inspector.run(
     async (require, { file, mechanism }) => {
       const { FileLock } = require('../..') as typeof import('../../lib/index.js');
@@ -146,7 +147,7 @@ test.each(MECHANISMS)('inspecting never makes the try of another process fail (%
     },
     { file, mechanism },
   );
-  const refused = await trier.run(
+  const refused = await contending.run(
     (require, { file, mechanism }) => {
       const { FileLock } = require('../..') as typeof import('../../lib/index.js');
       const lock = new FileLock(file, { mechanism });
@@ -167,12 +168,12 @@ test.each(MECHANISMS)('inspecting never makes the try of another process fail (%
 });
 
 describe.skipIf(!isRoot)('seen from another pid namespace', () => {
-  const ELSEWHERE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const IN_NEW_NAMESPACE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
-  test.each(MECHANISMS)('a lock is never free, whether it is held outside or not (%s)', async (mechanism) => {
+  test.each(MECHANISMS)('a lock is never reported free, held outside or not (%s)', async (mechanism) => {
     const file = tempLock();
     const actor = await holder(file, { mechanism });
-    const observer = await contender(file, { mechanism }, ELSEWHERE);
+    const observer = await contender(file, { mechanism }, IN_NEW_NAMESPACE);
     expect(await observer.call('tryAcquire', { lock: 'a', guard: 'g' })).toBe(false);
     const inspect = () => observer.call<LockReport>('inspect', { lock: 'a' });
     expect((await inspect()).state).not.toBe('free');
@@ -181,9 +182,9 @@ describe.skipIf(!isRoot)('seen from another pid namespace', () => {
     expect(await inspect()).toMatchObject({ state: 'unknown', holder: null, abandoned: null });
   });
 
-  test('a lock that is held inside is held', async () => {
+  test('a lock that is held inside the namespace is held', async () => {
     const file = tempLock();
-    const observer = await contender(file, {}, ELSEWHERE);
+    const observer = await contender(file, {}, IN_NEW_NAMESPACE);
     await observer.call('acquire', { lock: 'a', guard: 'g' });
     expect(await observer.call('inspect', { lock: 'a' })).toMatchObject({
       state: 'held',
@@ -191,9 +192,9 @@ describe.skipIf(!isRoot)('seen from another pid namespace', () => {
     });
   });
 
-  test.skipIf(!seesEveryProcess)('a lock that is held inside is held for those outside too', async () => {
+  test.skipIf(!seesEveryProcess)('a lock that is held inside the namespace is held for the outside too', async () => {
     const file = tempLock();
-    const inside = await contender(file, {}, ELSEWHERE);
+    const inside = await contender(file, {}, IN_NEW_NAMESPACE);
     await inside.call('acquire', { lock: 'a', guard: 'g' });
     expect(new FileLock(file).inspect()).toMatchObject({
       state: 'held',
@@ -202,7 +203,7 @@ describe.skipIf(!isRoot)('seen from another pid namespace', () => {
   });
 });
 
-test('what cannot be locked cannot be inspected', async () => {
+test('a path that cannot be locked cannot be inspected', async () => {
   const directory = tempDir();
   const at = (name: string) => path.join(directory, name);
   mkdirSync(at('directory'));
@@ -221,11 +222,11 @@ test('what cannot be locked cannot be inspected', async () => {
   }
 });
 
-test.skipIf(!isRoot)('a lock file in a directory that may not be searched cannot be inspected', async () => {
+test.skipIf(!isRoot)('a lock file in a directory without search permission cannot be inspected', async () => {
   const file = tempLock();
   writeFileSync(file, '');
   chmodSync(path.dirname(file), 0o700);
-  const stranger = ['setpriv', '--reuid=54323', '--regid=54323', '--clear-groups'];
-  const actor = await contender(file, {}, stranger);
+  const asOtherUser = ['setpriv', '--reuid=54323', '--regid=54323', '--clear-groups'];
+  const actor = await contender(file, {}, asOtherUser);
   await expect(actor.call('inspect', { lock: 'a' })).rejects.toMatchObject({ code: 'EACCES', path: file });
 });

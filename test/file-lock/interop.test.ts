@@ -13,7 +13,7 @@ import { LocalContender, RemoteContender } from '../support/contender.js';
 import { lockLaws } from '../support/lock-laws.js';
 import { tempLock } from '../support/temp-dir.js';
 
-/** Each round of theirs is a process. */
+/** Each round of the command is a process. */
 const ROUNDS = 5;
 
 function lockLawsAgainst(name: string, mechanism: LockMechanism, command: LockCommand): void {
@@ -27,11 +27,11 @@ function lockLawsAgainst(name: string, mechanism: LockMechanism, command: LockCo
 if (isInstalled('flock')) lockLawsAgainst('flock(1)', 'flock', flockCommand);
 if (isInstalled('python3')) {
   lockLawsAgainst("Python's fcntl.flock", 'flock', pythonCommand('flock'));
-  lockLawsAgainst("Python's fcntl.lockf, a plain POSIX lock", 'fcntl', pythonCommand('lockf'));
+  lockLawsAgainst("Python's fcntl.lockf, a traditional POSIX lock", 'fcntl', pythonCommand('lockf'));
 }
 
 describe.each(['flock', 'fcntl'] as const)('mechanism %s', (mechanism) => {
-  test('other code of the process that opens, reads and closes the lock file does not drop the lock', async () => {
+  test('opening, reading and closing the lock file elsewhere in the process does not release the lock', async () => {
     const path = tempLock();
     const other = await RemoteContender.open(await Actor.process(), path, { mechanism });
     const guard = new FileLock(path, { mechanism }).tryAcquire();
@@ -44,8 +44,8 @@ describe.each(['flock', 'fcntl'] as const)('mechanism %s', (mechanism) => {
   });
 });
 
-test('on Linux, the two mechanisms do not see each other', async ({ skip }) => {
-  skip(process.platform !== 'linux', 'elsewhere they may');
+test('on Linux, flock and fcntl locks are independent', async ({ skip }) => {
+  skip(process.platform !== 'linux', 'on other systems they may conflict');
   const path = tempLock();
   const other = await RemoteContender.open(await Actor.process(), path, { mechanism: 'fcntl' });
   const guard = await new FileLock(path, { mechanism: 'flock' }).acquire();

@@ -8,7 +8,7 @@ import { RemoteContender } from '../support/contender.js';
 import { untilWaiting } from '../support/kernel-waiters.js';
 import { tempLock } from '../support/temp-dir.js';
 
-test('the queue of a path is first come first served, whichever FileLock one came by', async () => {
+test('waiters for one path are granted in FIFO order, whichever FileLock they use', async () => {
   const path = tempLock();
   const locks = [new FileLock(path), new FileLock(path, { keepOpen: true }), new FileLock(path)];
   const order: number[] = [];
@@ -24,7 +24,7 @@ test('the queue of a path is first come first served, whichever FileLock one cam
   expect(order).toEqual(Array.from({ length: 30 }, (_, index) => index));
 });
 
-test('who waits behind another process is first come first served too', async () => {
+test('waiters behind another process are granted in FIFO order', async () => {
   const path = tempLock();
   const possession = await (await RemoteContender.open(await Actor.process(), path)).acquire();
   const lock = new FileLock(path);
@@ -39,7 +39,7 @@ test('who waits behind another process is first come first served too', async ()
   expect(order).toEqual(Array.from({ length: 10 }, (_, index) => index));
 });
 
-test('shared ones enter together', async () => {
+test('shared waiters are granted together', async () => {
   const lock = new FileLock(tempLock());
   const guard = await lock.acquire();
   const waits = [lock.acquire({ mode: 'shared' }), lock.acquire({ mode: 'shared' }), lock.acquire({ mode: 'shared' })];
@@ -49,7 +49,7 @@ test('shared ones enter together', async () => {
   for (const each of together) each.release();
 });
 
-test('a shared one does not overtake an exclusive one that waits', async () => {
+test('a shared waiter does not overtake an exclusive one', async () => {
   const lock = new FileLock(tempLock(), { mode: 'shared' });
   const first = await lock.acquire();
   const exclusive = lock.acquire({ mode: 'exclusive' });
@@ -62,19 +62,19 @@ test('a shared one does not overtake an exclusive one that waits', async () => {
   (await late).release();
 });
 
-test('tryAcquire, acquireSync and timeout 0 may pass the queue, which keeps its order', async () => {
+test('tryAcquire, acquireSync and timeout 0 bypass the queue and leave its order alone', async () => {
   const lock = new FileLock(tempLock(), { mode: 'shared' });
   const first = await lock.acquire();
   const exclusive = lock.acquire({ mode: 'exclusive' });
-  const passing = [lock.tryAcquire(), lock.acquireSync(), await lock.acquire({ timeout: 0 })];
-  expect(passing.map((each) => each?.held)).toEqual([true, true, true]);
+  const bypassing = [lock.tryAcquire(), lock.acquireSync(), await lock.acquire({ timeout: 0 })];
+  expect(bypassing.map((each) => each?.held)).toEqual([true, true, true]);
   first.release();
   await expectBlocked(exclusive);
-  for (const each of passing) each?.release();
+  for (const each of bypassing) each?.release();
   (await exclusive).release();
 });
 
-test('a timeout in the middle of the queue leaves the others in their order', async () => {
+test('a timeout in the middle of the queue keeps the order of the other waiters', async () => {
   const lock = new FileLock(tempLock());
   const guard = await lock.acquire();
   const order: number[] = [];
@@ -90,7 +90,7 @@ test('a timeout in the middle of the queue leaves the others in their order', as
   expect(order).toEqual([0, 2]);
 });
 
-test('when the exclusive one at the head gives up, the shared ones behind it enter', async () => {
+test('after the exclusive waiter at the head times out, the shared waiters behind it are granted', async () => {
   const lock = new FileLock(tempLock(), { mode: 'shared' });
   const first = await lock.acquire();
   const exclusive = lock.acquire({ mode: 'exclusive', timeout: 10 });
@@ -102,7 +102,7 @@ test('when the exclusive one at the head gives up, the shared ones behind it ent
   second.release();
 });
 
-test('when the head that waits for another process gives up, the next one waits in its place', async () => {
+test('after the waiter in the kernel times out, the next waiter takes its place', async () => {
   const path = tempLock();
   const possession = await (await RemoteContender.open(await Actor.process(), path)).acquire();
   const lock = new FileLock(path);
@@ -114,7 +114,7 @@ test('when the head that waits for another process gives up, the next one waits 
   (await next).release();
 });
 
-test('of two paths, neither waits for the other', async () => {
+test('locks on different paths are independent', async () => {
   const [one, two] = [new FileLock(tempLock()), new FileLock(tempLock())];
   const guard = await one.acquire();
   const waiting = one.acquire();
@@ -123,14 +123,14 @@ test('of two paths, neither waits for the other', async () => {
   (await waiting).release();
 });
 
-// --- Any sequence of steps, against a model -------------------------------------------------------
+// --- Any sequence of steps, compared with a model -------------------------------------------------
 
 interface Entry {
   id: number;
   mode: LockMode;
 }
 
-/** What the queue promises, with nothing in it about files. */
+/** The guarantees of the queue, without any files. */
 class Model {
   holders: Entry[] = [];
   waiters: Entry[] = [];
@@ -139,7 +139,7 @@ class Model {
     return mode === 'shared' ? this.holders.every((each) => each.mode === 'shared') : this.holders.length === 0;
   }
 
-  #letIn(): void {
+  #grantWaiters(): void {
     for (let head = this.waiters[0]; head && this.#admits(head.mode); head = this.waiters[0]) {
       this.waiters.shift();
       this.holders.push(head);
@@ -148,7 +148,7 @@ class Model {
 
   acquire(entry: Entry): void {
     this.waiters.push(entry);
-    this.#letIn();
+    this.#grantWaiters();
   }
 
   tryAcquire(entry: Entry): boolean {
@@ -157,11 +157,11 @@ class Model {
     return true;
   }
 
-  /** Released, or wanted no more. */
+  /** Released or aborted. */
   remove(id: number): void {
     this.holders = this.holders.filter((each) => each.id !== id);
     this.waiters = this.waiters.filter((each) => each.id !== id);
-    this.#letIn();
+    this.#grantWaiters();
   }
 
   get holding(): number[] {
@@ -169,7 +169,7 @@ class Model {
   }
 }
 
-/** The real thing, in the model's terms. */
+/** The implementation, in terms of the model. */
 class Real {
   readonly guards = new Map<number, LockGuard>();
   readonly ended = new Map<number, unknown>();
@@ -217,7 +217,7 @@ class Real {
 }
 
 const modeArbitrary = fc.constantFrom<LockMode>('exclusive', 'shared');
-/** `pick` chooses among those whom the step can concern. */
+/** `pick` chooses among the entries to which the step applies. */
 const stepArbitrary = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('acquire' as const), mode: modeArbitrary }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('release' as const), pick: fc.nat() }) },
@@ -230,14 +230,14 @@ type Step = typeof stepArbitrary extends fc.Arbitrary<infer T> ? T : never;
 
 const pickFrom = (entries: readonly Entry[], pick: number): Entry | undefined => entries[pick % entries.length];
 
-function take(step: Step, id: number, model: Model, real: Real): void {
+function apply(step: Step, id: number, model: Model, real: Real): void {
   switch (step.kind) {
     case 'acquire':
       model.acquire({ id, mode: step.mode });
       real.acquire({ id, mode: step.mode });
       break;
     case 'release': {
-      // Only one whose grant is known here can be released.
+      // Only a grant that has been delivered can be released.
       const holder = pickFrom(
         model.holders.filter((each) => real.guards.has(each.id)),
         step.pick,
@@ -264,7 +264,7 @@ function take(step: Step, id: number, model: Model, real: Real): void {
   }
 }
 
-test('any sequence of steps lets in whom the model lets in, in its order, and forgets nobody', async () => {
+test('any sequence of steps grants and ends waits exactly as the model does', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(stepArbitrary, { maxLength: 30 }), async (steps) => {
       const [model, real] = [new Model(), new Real(tempLock())];
@@ -273,8 +273,8 @@ test('any sequence of steps lets in whom the model lets in, in its order, and fo
         await expect.poll(() => real.holding, { interval: 1 }).toEqual(model.holding);
       };
       for (const [id, step] of steps.entries()) {
-        take(step, id, model, real);
-        // Some steps follow one another in one turn of the event loop.
+        apply(step, id, model, real);
+        // Steps between two turns run in the same turn of the event loop.
         if (step.kind === 'turn') await agree();
       }
       await agree();
@@ -283,7 +283,7 @@ test('any sequence of steps lets in whom the model lets in, in its order, and fo
         real.release(holder.id);
         await agree();
       }
-      // Each one has ended, and as the model says: whoever was not let in was aborted or had no time.
+      // Every acquisition has settled, as the model says: those not granted were aborted or had timeout 0.
       for (const [id, step] of steps.entries()) {
         if (step.kind !== 'acquire' && step.kind !== 'acquireNow') continue;
         await expect.poll(() => real.guards.has(id) || real.ended.has(id), { interval: 1 }).toBe(true);

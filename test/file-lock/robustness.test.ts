@@ -13,13 +13,13 @@ import { tempDir, tempLock } from '../support/temp-dir.js';
 
 const recorded = (file: string) => new FileLock(file, { recordHolder: true });
 
-const WAYS_IN: Record<string, (lock: FileLock) => Promise<LockGuard | null>> = {
+const ACQUIRE_METHODS: Record<string, (lock: FileLock) => Promise<LockGuard | null>> = {
   acquire: (lock) => lock.acquire(),
   acquireSync: async (lock) => lock.acquireSync(),
   tryAcquire: async (lock) => lock.tryAcquire(),
 };
 
-/** Holds the lock here, without a record, until the test is over. */
+/** Holds the lock in this process, without a record, until the end of the test. */
 function hold(file: string): LockGuard {
   const guard = new FileLock(file).acquireSync();
   onTestFinished(() => guard.release());
@@ -27,7 +27,7 @@ function hold(file: string): LockGuard {
 }
 
 describe('two copies of the package over one addon', () => {
-  test('are both granted what they wait for, and let the process end', async () => {
+  test('are both granted their locks, and let the process exit', async () => {
     const [one, other] = [tempLock(), tempLock()];
     const guards = [hold(one), hold(other)];
     const script = await Script.start('robustness.cjs', { scenario: 'two copies wait', path: one, other });
@@ -39,7 +39,7 @@ describe('two copies of the package over one addon', () => {
     expect(await script.ended(), script.output).toMatchObject({ code: 0, signal: null });
   });
 
-  test('keep the process alive for as long as either waits', async () => {
+  test('keep the process alive as long as either has a pending wait', async () => {
     const [busy, other] = [tempLock(), tempLock()];
     const guard = hold(busy);
     const script = await Script.start('robustness.cjs', { scenario: 'one copy of two waits', path: busy, other });
@@ -50,7 +50,7 @@ describe('two copies of the package over one addon', () => {
     expect(script.output).toContain('copy 1 was granted');
   });
 
-  /** An actor with a second copy. */
+  /** An actor that has loaded the package twice. */
   async function copiesActor(): Promise<Actor> {
     const actor = await Actor.process();
     const areTwo = await actor.run((require) => {
@@ -70,7 +70,7 @@ describe('two copies of the package over one addon', () => {
   test.each([
     ['first', 'second'],
     ['second', 'first'],
-  ] as const)('wait in acquire() of the %s and in acquireSync() of the %s, and both get in', async (one, other) => {
+  ] as const)('are both granted when the %s waits in acquire() and the %s in acquireSync()', async (one, other) => {
     const file = tempLock();
     const holder = await RecordingActor.holding(file);
     const actor = await copiesActor();
@@ -82,7 +82,7 @@ describe('two copies of the package over one addon', () => {
     await untilWaiting(file);
     const held = await actor.run(async (_, { file, other, holder }) => {
       process.kill(holder, 'SIGKILL');
-      // The kernel lets the first one in, who would not come to know before this one returns.
+      // The kernel grants the first wait, whose grant could not be delivered before this call returns.
       const possession = new (globalThis as unknown as Copies)[other].FileLock(file).acquireSync();
       const held = [possession.held];
       possession.release();
@@ -94,7 +94,7 @@ describe('two copies of the package over one addon', () => {
     expect(held).toEqual([true, true]);
   });
 
-  test('do not wait for each other in acquireSync()', async () => {
+  test('detect a deadlock between each other in acquireSync()', async () => {
     const actor = await copiesActor();
     const code = await actor.run((_, file) => {
       const { first, second } = globalThis as unknown as Copies;
@@ -112,47 +112,47 @@ describe('two copies of the package over one addon', () => {
   });
 });
 
-describe.skipIf(!isInstalled('flock'))('at the exit of a process', () => {
-  function told(script: Script): unknown {
-    return JSON.parse(/^told (.*)$/m.exec(script.output)?.[1] ?? 'null');
+describe.skipIf(!isInstalled('flock'))('when a process exits', () => {
+  function reportOf(script: Script): unknown {
+    return JSON.parse(/^report (.*)$/m.exec(script.output)?.[1] ?? 'null');
   }
 
   test.each([false, true])(
-    'a guard that is held until exit is held to the very end, and then released; others wait: %s',
+    'a guard with untilExit() is held to the end and then marked as released; with waiters: %s',
     async (waits) => {
       const file = tempLock();
       const script = await Script.start('robustness.cjs', { scenario: 'held until exit', path: file, waits });
-      script.goOn();
+      script.proceed();
       expect(await script.ended(), script.output).toMatchObject({ code: 0 });
-      expect(told(script), script.output).toEqual({ held: true, othersGetIn: false });
-      expect(script.output).not.toContain('somebody was let in');
+      expect(reportOf(script), script.output).toEqual({ held: true, freeForOthers: false });
+      expect(script.output).not.toContain('a waiter was granted');
       using next = recorded(file).tryAcquire();
       expect(next).toMatchObject({ held: true, previousHolder: null });
     },
   );
 
   test.each([0, 1])(
-    'a release in a listener lets no waiter of that process in, and is no abandonment; code %i',
+    'a release in an exit listener grants no waiter of that process, and abandons nothing; exit code %i',
     async (code) => {
       const file = tempLock();
       const script = await Script.start('robustness.cjs', { scenario: 'released at exit', path: file, code });
-      script.goOn();
+      script.proceed();
       expect(await script.ended(), script.output).toMatchObject({ code });
-      expect(told(script), script.output).toEqual({ held: false, othersGetIn: true });
-      expect(script.output).not.toContain('somebody was let in');
+      expect(reportOf(script), script.output).toEqual({ held: false, freeForOthers: true });
+      expect(script.output).not.toContain('a waiter was granted');
       using next = recorded(file).tryAcquire();
       expect(next).toMatchObject({ held: true, previousHolder: null });
     },
   );
 });
 
-test('a subscriber that aborts the other waits when it is told of an abandonment does no harm', async () => {
+test('a subscriber of the abandoned channel may abort the other waits', async () => {
   const directory = tempDir();
   const files = Array.from({ length: 67 }, (_, index) => path.join(directory, `${index}.lock`));
-  for (const file of files.slice(0, 65)) hold(file); // more than there are threads to wait
-  const left = files.slice(65);
-  const victim = await RecordingActor.holding(left[0] ?? '');
-  await victim.actor.call('open', { lock: 'other', path: left[1], options: { recordHolder: true } });
+  for (const file of files.slice(0, 65)) hold(file); // more than there are waiter threads
+  const abandoned = files.slice(65);
+  const victim = await RecordingActor.holding(abandoned[0] ?? '');
+  await victim.actor.call('open', { lock: 'other', path: abandoned[1], options: { recordHolder: true } });
   await victim.actor.call('acquire', { lock: 'other', guard: 'other' });
   const waiter = await Actor.process();
   await waiter.run((require, files) => {
@@ -179,20 +179,20 @@ test('a subscriber that aborts the other waits when it is told of an abandonment
   const ends = await waiter.run(() => Promise.all((globalThis as unknown as { waits: Promise<unknown>[] }).waits));
   expect(ends.slice(0, 65)).toEqual(Array(65).fill('aborted'));
   expect(ends.slice(65).sort()).toEqual(['aborted', 'granted']);
-  // The one that was aborted has taken nothing, and not kept from the next one what happened.
-  const guards = left.map((file) => recorded(file).tryAcquire());
+  // The aborted wait left the lock free, and did not consume the previous holder.
+  const guards = abandoned.map((file) => recorded(file).tryAcquire());
   expect(guards.map((guard) => guard?.held)).toEqual([true, true]);
   expect(guards.flatMap((guard) => guard?.previousHolder?.pid ?? [])).toEqual([victim.pid]);
   for (const guard of guards) guard?.release();
 });
 
-describe('in a process whose clock is another one than when the package was loaded', () => {
+describe('in a process whose clock was replaced after the package was loaded', () => {
   const MOCKS: Record<string, (require: NodeJS.Require) => void> = {
-    'performance stands still': () => {
+    'performance.now() stands still': () => {
       performance.now = () => 1000;
       Object.defineProperty(globalThis, 'performance', { value: { now: () => 1000 } });
     },
-    'the timers never come': (require) => {
+    'timers never fire': (require) => {
       const never = () => ({ ref() {}, unref() {} });
       for (const target of [globalThis, require('node:timers')]) {
         Object.assign(target, { setTimeout: never, setImmediate: never, setInterval: never, clearTimeout() {} });
@@ -233,7 +233,7 @@ describe('in a process whose clock is another one than when the package was load
       await expect(wait).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT', timeout: 50 });
     });
 
-    test('a wait for a guard of the same thread times out', async () => {
+    test('a wait behind a guard of the same thread times out', async () => {
       const actor = await mockedActor(mock);
       await actor.call('open', { lock: 'a', path: tempLock(), options: { recordHolder: true, timeout: 50 } });
       await actor.call('acquire', { lock: 'a', guard: 'g' });
@@ -241,11 +241,11 @@ describe('in a process whose clock is another one than when the package was load
       await expect(wait).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT', timeout: 50 });
     });
 
-    test('every grant comes to its caller, who can release it', async () => {
+    test('every grant is delivered, and can be released', async () => {
       const file = tempLock();
       const actor = await mockedActor(mock);
       await actor.call('open', { lock: 'a', path: file, options: { recordHolder: true } });
-      for (const way of Object.keys(WAYS_IN)) {
+      for (const way of Object.keys(ACQUIRE_METHODS)) {
         await actor.call(way, { lock: 'a', guard: way });
         expect((await actor.call<{ held: boolean }>('describe', { guard: way })).held).toBe(true);
         expect(new FileLock(file).tryAcquire(), way).toBeNull();
@@ -265,30 +265,30 @@ describe('in a process whose clock is another one than when the package was load
 
 describe('a path', () => {
   const LONGEST = 4095; // bytes: PATH_MAX less the NUL
-  /** An empty directory whose path has so many bytes. */
+  /** An empty directory whose path has that many bytes. */
   function deepDirectory(bytes: number): string {
     let directory = tempDir();
     for (let left = bytes - directory.length; left > 0; left = bytes - directory.length) {
-      // Never a rest of one byte, which would be the slash alone.
+      // Never leave a rest of one byte, which would be the slash alone.
       directory = path.join(directory, 'd'.repeat(left <= 200 ? left - 1 : Math.min(200, left - 3)));
       mkdirSync(directory);
     }
     expect(directory.length).toBe(bytes);
     return directory;
   }
-  /** A name of so many bytes, ending with such characters. */
+  /** A name of that many bytes, which ends with the character. */
   function nameOf(bytes: number, character: string): string {
     const each = Buffer.byteLength(character);
     return 'x'.repeat(bytes % each) + character.repeat(Math.floor(bytes / each));
   }
 
   describe.each(['x', 'é', '€', '🔒'])('that ends with %s', (character) => {
-    test('has at most 4095 bytes, else it is ENAMETOOLONG and nothing is made', async () => {
+    test('of more than 4095 bytes fails with ENAMETOOLONG, and nothing is created', async () => {
       const directory = deepDirectory(LONGEST - 95);
       for (let bytes = LONGEST + 1; bytes < LONGEST + 12; bytes++) {
         const file = path.join(directory, nameOf(bytes - directory.length - 1, character));
         expect(Buffer.byteLength(file)).toBe(bytes);
-        for (const [way, acquire] of Object.entries(WAYS_IN)) {
+        for (const [way, acquire] of Object.entries(ACQUIRE_METHODS)) {
           const failure = acquire(new FileLock(file));
           await expect(failure, `${way}, ${bytes} bytes`).rejects.toMatchObject({ code: 'ENAMETOOLONG', path: file });
           expect(readdirSync(directory), `${way}, ${bytes} bytes`).toEqual([]);
@@ -296,7 +296,7 @@ describe('a path', () => {
       }
     });
 
-    test('may have all of them', () => {
+    test('may be 4095 bytes long', () => {
       const directory = deepDirectory(LONGEST - 95);
       const name = nameOf(LONGEST - directory.length - 1, character);
       expect(hold(path.join(directory, name)).held).toBe(true);
@@ -305,18 +305,18 @@ describe('a path', () => {
   });
 });
 
-describe('a file that was not made to be a lock', () => {
+describe('a file that is not a lock file', () => {
   const CONTENTS: Record<string, Buffer> = {
     n: Buffer.from('n'),
     native: Buffer.from('native'),
     'a large blank': Buffer.alloc((1 << 20) + 1 + 1),
   };
 
-  test.each(Object.keys(CONTENTS))('is locked, and never touched: %s', async (name) => {
+  test.each(Object.keys(CONTENTS))('can be locked, and its content is never touched: %s', async (name) => {
     const file = tempLock();
     const content = CONTENTS[name] as Buffer;
     writeFileSync(file, content);
-    for (const acquire of Object.values(WAYS_IN)) {
+    for (const acquire of Object.values(ACQUIRE_METHODS)) {
       const guard = await acquire(recorded(file));
       expect(guard?.fencingToken).toBeNull();
       expect(guard?.previousHolder).toBeNull();
@@ -329,10 +329,10 @@ describe('a file that was not made to be a lock', () => {
 
   const LARGE = 1 << 26;
 
-  test.skipIf(process.platform !== 'linux')('is not read whole if it is large', () => {
-    /** Bytes that this process has read (proc(5), /proc/pid/io). */
+  test.skipIf(process.platform !== 'linux')('is not read completely if it is large', () => {
+    /** The number of bytes that this process has read (proc(5), /proc/pid/io). */
     const read = () => Number(/^rchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))?.[1]);
-    recorded(tempLock()).tryAcquire()?.release(); // what is read once is read now
+    recorded(tempLock()).tryAcquire()?.release(); // reads what is read only once
     const file = tempLock();
     writeFileSync(file, '');
     truncateSync(file, LARGE);
@@ -340,13 +340,13 @@ describe('a file that was not made to be a lock', () => {
     const guard = recorded(file).tryAcquire();
     const after = read();
     expect(guard?.fencingToken).toBeNull();
-    expect(after).toBeGreaterThan(before); // else nothing is counted
+    expect(after).toBeGreaterThan(before); // otherwise nothing is counted
     expect(after - before).toBeLessThan(LARGE / 16);
     guard?.release();
   });
 });
 
-test('after the largest token there is none, rather than a smaller one', () => {
+test('after the largest token there is no token, rather than a smaller one', () => {
   const largest = 2n ** 63n - 1n;
   const file = tempLock();
   writeFileSync(file, forgeRecord({ state: 'released', token: String(largest - 1n) }));
@@ -360,7 +360,7 @@ test('after the largest token there is none, rather than a smaller one', () => {
   expect(tokens).toEqual([largest, null, null, null]);
 });
 
-test('a signal that many waits share is listened to without a warning, and by nobody in the end', async () => {
+test('a signal shared by many waits causes no warning and keeps no listener', async () => {
   const file = tempLock();
   hold(file);
   const actor = await Actor.process();
@@ -375,7 +375,7 @@ test('a signal that many waits share is listened to without a warning, and by no
     const waits = Array.from({ length: 50 }, (_, index) => wait(index % 2 === 0 ? file : `${file}.other`));
     await new Promise(setImmediate);
     const during = count();
-    // Every other one excludes each other, and lets the next one in.
+    // The waits for the other path are granted one after the other.
     for (const each of waits.filter((_, index) => index % 2 === 1)) (await each).release();
     const stillWaiting = count();
     controller.abort('stopped');
@@ -388,14 +388,14 @@ test('a signal that many waits share is listened to without a warning, and by no
   expect(listeners).toEqual({ during: 1, stillWaiting: 1, after: 0 });
 });
 
-describe('half a signal', () => {
+describe('an incomplete AbortSignal', () => {
   const none = () => {};
   test.each<[string, object]>([
-    ['whose methods are no functions', { aborted: false, addEventListener: true, removeEventListener: true }],
-    ['that cannot be left', { aborted: false, addEventListener: none, removeEventListener: true }],
-    ['without a state', { addEventListener: none, removeEventListener: none }],
-    ['whose state is no boolean', { aborted: 0, addEventListener: none, removeEventListener: none }],
-  ])('is refused, and harms nobody who holds the lock: %s', async (_, half) => {
+    ['with methods that are not functions', { aborted: false, addEventListener: true, removeEventListener: true }],
+    ['without removeEventListener', { aborted: false, addEventListener: none, removeEventListener: true }],
+    ['without aborted', { addEventListener: none, removeEventListener: none }],
+    ['with aborted that is not a boolean', { aborted: 0, addEventListener: none, removeEventListener: none }],
+  ])('is refused, and does not affect the holder: %s', async (_, half) => {
     const lock = new FileLock(tempLock());
     const guard = lock.acquireSync();
     const wait = lock.acquire({ signal: half as AbortSignal });

@@ -7,12 +7,12 @@ import { RemoteContender } from '../support/contender.js';
 import { untilWaiting } from '../support/kernel-waiters.js';
 import { tempDir, tempLock } from '../support/temp-dir.js';
 
-/** Ends a wait that would block this thread, and with it the test, for ever. */
+/** Ends a wait that would otherwise block this thread, and the test, forever. */
 const STUCK_MS = 5000;
 
 const now = () => process.hrtime.bigint();
 
-/** Two absolute paths of one file: the second leads through a symbolic link to its directory. */
+/** Two absolute paths of one file: the second goes through a symlink to its directory. */
 function twoSpellings(): [string, string] {
   const directory = tempDir();
   mkdirSync(path.join(directory, 'real'));
@@ -45,7 +45,7 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
     guard.release();
   });
 
-  describe('where a guard of this thread stands in the way, acquireSync fails at once with EDEADLK', () => {
+  describe('acquireSync fails immediately with EDEADLK if a guard of this thread conflicts', () => {
     const deadlock = expect.objectContaining({ name: 'LockError', code: 'EDEADLK' });
 
     test.each([
@@ -61,7 +61,7 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
       lock.acquireSync({ mode: wanted }).release();
     });
 
-    test('of another FileLock, through another spelling of the path', async () => {
+    test('through another FileLock and another path of the same file', async () => {
       const [real, link] = twoSpellings();
       const guard = new FileLock(real, { mechanism }).acquireSync();
       expect(() => new FileLock(real, { mechanism }).acquireSync({ timeout: STUCK_MS })).toThrow(deadlock);
@@ -69,7 +69,7 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
       guard.release();
     });
 
-    test('with what a system error tells', () => {
+    test('with the properties of a system error', () => {
       const path = tempLock();
       const lock = new FileLock(path, { mechanism, timeout: STUCK_MS });
       const guard = lock.acquireSync();
@@ -81,21 +81,21 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
     });
   });
 
-  test('a shared guard of this thread admits a shared acquireSync', async () => {
+  test('a shared guard of this thread does not conflict with a shared acquireSync', async () => {
     const lock = new FileLock(tempLock(), { mechanism, mode: 'shared', timeout: STUCK_MS });
     const guard = await lock.acquire();
     lock.acquireSync().release();
     guard.release();
   });
 
-  test('with timeout 0 a guard of this thread is like any other holder', async () => {
+  test('with timeout 0, a guard of this thread is treated like any other holder', async () => {
     const lock = new FileLock(tempLock(), { mechanism });
     const guard = await lock.acquire();
     expect(caught(() => lock.acquireSync({ timeout: 0 }))).toBeInstanceOf(LockTimeoutError);
     guard.release();
   });
 
-  test('acquireSync passes those who wait here, and they get it afterwards', async () => {
+  test('acquireSync overtakes the async waiters of its thread, which are granted afterwards', async () => {
     const path = tempLock();
     const other = await RemoteContender.open(await Actor.process(), path, { mechanism });
     const lock = new FileLock(path, { mechanism, timeout: STUCK_MS });
@@ -110,7 +110,7 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
         return guard;
       });
       await untilWaiting(path);
-      // By its mode the other process can tell that it is no longer the waiter, but this call that waits.
+      // The mode tells the other process that this call is blocked in the kernel, no longer the async waiter.
       const { released } = await possession.releaseWhenAwaited(mode);
       const guard = lock.acquireSync({ mode });
       order.push('acquireSync');
@@ -122,11 +122,11 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
     }
   });
 
-  describe('no grant gets stuck behind the thread that acquireSync blocks', () => {
+  describe('no grant gets stuck behind an event loop that acquireSync blocks', () => {
     test.each([
       ['the same path', () => Array<string>(2).fill(tempLock())],
-      ['another spelling of the path', twoSpellings],
-    ])('when those who wait here came by %s', async (_name, makePaths) => {
+      ['another path of the same file', twoSpellings],
+    ])('when the async waiters use %s', async (_name, makePaths) => {
       const ROUNDS = 30;
       const [mine = '', theirs = ''] = makePaths();
       const other = await RemoteContender.open(await Actor.process(), mine, { mechanism });
@@ -136,7 +136,7 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
         const possession = await other.acquire();
         const waiting = waiters.acquire();
         await untilWaiting(mine);
-        // The grant comes at any time: before the call, between its attempts, or while it waits.
+        // The grant may come before the call, between its attempts, or while it waits.
         const released = possession.release();
         lock.acquireSync().release();
         await released;
@@ -148,7 +148,7 @@ describe.each(['flock', 'fcntl'] as const)('%s', (mechanism) => {
   });
 });
 
-test('what no synchronous method can honour is refused', () => {
+test('synchronous methods refuse options that they cannot honour', () => {
   const lock = new FileLock(tempLock());
   const { signal } = new AbortController();
   const refusal = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' });
@@ -158,7 +158,7 @@ test('what no synchronous method can honour is refused', () => {
   lock.acquireSync().release();
 });
 
-test('an acquireSync that times out leaves those who wait here where they were', async () => {
+test('an acquireSync that times out keeps the order of the async waiters', async () => {
   const path = tempLock();
   const possession = await (await RemoteContender.open(await Actor.process(), path)).acquire();
   const lock = new FileLock(path);

@@ -7,7 +7,7 @@ import { expectNoGrowth } from '../support/process-state.js';
 import { type Ending, Script } from '../support/script.js';
 import { tempLock } from '../support/temp-dir.js';
 
-const AT_ONCE_MS = 5_000; // generous: it tells what ends by itself from what hangs
+const PROMPT_MS = 5_000; // generous: only tells a prompt end from a hang
 
 const ENDS: Record<string, Partial<Ending>> = {
   'process.exit()': { code: 7, signal: null },
@@ -18,8 +18,8 @@ const ENDS: Record<string, Partial<Ending>> = {
 const WAITS = ['none', 'acquire()', 'acquire() in a worker', 'acquireSync() in a worker'];
 const CASES = Object.keys(ENDS).flatMap((end) => WAITS.map((waits) => ({ end, waits })));
 
-/** A process that holds a lock and waits for another one that is held here. */
-async function holderThatWaits(waits: string, end: string) {
+/** A process that holds one lock and waits for another one, which this process holds. */
+async function startWaitingHolder(waits: string, end: string) {
   const [held, busy] = [tempLock(), tempLock()];
   const guard = new FileLock(busy).acquireSync();
   const script = await Script.start('teardown.cjs', { held, busy, waits, end });
@@ -35,24 +35,24 @@ function expectFree(path: string): void {
 }
 
 describe('the end of a process', () => {
-  // A wait of the main thread keeps it alive: see below.
+  // A wait in the main thread keeps the process alive: see below.
   const ending = CASES.filter(({ end, waits }) => end !== 'the end of the script' || waits !== 'acquire()');
 
-  test.each(ending)('comes at once and frees its lock: $end while waiting: $waits', async ({ end, waits }) => {
-    const { script, held, busy, guard } = await holderThatWaits(waits, end);
+  test.each(ending)('is prompt and releases its lock: $end with a pending wait: $waits', async ({ end, waits }) => {
+    const { script, held, busy, guard } = await startWaitingHolder(waits, end);
     if (end === 'SIGTERM') script.signal('SIGTERM');
-    else script.goOn();
+    else script.proceed();
     const ending = await script.ended();
     console.log(`${end}, ${waits}: ended after ${ending.milliseconds.toFixed(0)} ms`);
     expect(ending, script.output).toMatchObject(ENDS[end] ?? {});
-    expect(ending.milliseconds).toBeLessThan(AT_ONCE_MS);
+    expect(ending.milliseconds).toBeLessThan(PROMPT_MS);
     expect(script.output).not.toContain('a wait was');
     expectFree(held);
     guard.release();
     expectFree(busy);
   });
 
-  test('by SIGTERM comes at once though acquireSync blocks its main thread', async () => {
+  test('by SIGTERM is prompt even if acquireSync blocks the main thread', async () => {
     const busy = tempLock();
     using _guard = new FileLock(busy).acquireSync();
     const waiter = await Actor.process();
@@ -62,12 +62,12 @@ describe('the end of a process', () => {
     const from = performance.now();
     waiter.signal('SIGTERM');
     await waiter.ended;
-    expect(performance.now() - from).toBeLessThan(AT_ONCE_MS);
+    expect(performance.now() - from).toBeLessThan(PROMPT_MS);
   });
 
-  test('does not come while a wait is pending, but when it is granted', async () => {
-    const { script, held, guard } = await holderThatWaits('acquire()', 'the end of the script');
-    script.goOn();
+  test('waits for a pending acquire', async () => {
+    const { script, held, guard } = await startWaitingHolder('acquire()', 'the end of the script');
+    script.proceed();
     await expectBlocked(script.ended());
     guard.release();
     expect(await script.ended()).toMatchObject({ code: 0, signal: null });
@@ -77,7 +77,7 @@ describe('the end of a process', () => {
 });
 
 describe('a killed process', () => {
-  test.each(['acquire', 'acquireSync'])('frees its lock for one that waits in %s', async (way) => {
+  test.each(['acquire', 'acquireSync'])('releases its lock to a process that waits in %s', async (way) => {
     const path = tempLock();
     const [holder, waiter] = await Promise.all([Actor.process(), Actor.process()]);
     for (const actor of [holder, waiter]) await actor.call('open', { lock: 'a', path });
@@ -89,7 +89,7 @@ describe('a killed process', () => {
     expect(new FileLock(path).tryAcquire()).toBeNull();
   });
 
-  test('that waited takes nothing', async () => {
+  test('never acquires the lock for which it was waiting', async () => {
     const path = tempLock();
     const guard = new FileLock(path).acquireSync();
     const waiter = await Actor.process();
@@ -120,70 +120,70 @@ test('a stopped holder keeps the lock', async () => {
 });
 
 describe('worker.terminate()', () => {
-  /** A worker that holds one lock, and waits for another one that is held here. */
-  async function workerThatWaits(way: string, busy: string) {
+  /** A worker that holds one lock and waits for another one, which this thread holds. */
+  async function startWaitingWorker(way: string, busy: string) {
     const held = tempLock();
     const worker = await Actor.worker();
     await worker.call('open', { lock: 'held', path: held });
     await worker.call('acquire', { lock: 'held', guard: 'held' });
     await worker.call('open', { lock: 'busy', path: busy });
-    worker.call(way, { lock: 'busy', guard: 'busy' }).catch(() => {}); // it ends with the worker
+    worker.call(way, { lock: 'busy', guard: 'busy' }).catch(() => {}); // the worker is terminated
     await untilWaiting(busy);
     expect(new FileLock(held).tryAcquire()).toBeNull();
     return { worker, held };
   }
 
-  async function expectEndAtOnce(worker: Actor): Promise<void> {
+  async function expectPromptEnd(worker: Actor): Promise<void> {
     const from = performance.now();
     await worker.end();
-    expect(performance.now() - from).toBeLessThan(AT_ONCE_MS);
+    expect(performance.now() - from).toBeLessThan(PROMPT_MS);
   }
 
-  test.each(['acquire', 'acquireSync'])('ends a wait in %s, and frees what the worker held', async (way) => {
+  test.each(['acquire', 'acquireSync'])('ends a wait in %s, and releases the locks of the worker', async (way) => {
     const busy = tempLock();
     const guard = new FileLock(busy).acquireSync();
-    const { worker, held } = await workerThatWaits(way, busy);
-    await expectEndAtOnce(worker);
+    const { worker, held } = await startWaitingWorker(way, busy);
+    await expectPromptEnd(worker);
     expectFree(held);
     guard.release();
     expectFree(busy);
   });
 
-  test('while a grant is on its way leaves the lock free', async () => {
+  test('between a grant and its delivery leaves the lock free', async () => {
     const busy = tempLock();
     for (let round = 0; round < 10; round++) {
       const guard: LockGuard = new FileLock(busy).acquireSync();
-      const { worker, held } = await workerThatWaits('acquire', busy);
+      const { worker, held } = await startWaitingWorker('acquire', busy);
       guard.release();
-      await expectEndAtOnce(worker);
+      await expectPromptEnd(worker);
       expectFree(held);
       expectFree(busy);
     }
   });
 
-  test('leaves the waits of other threads alone', async () => {
+  test('does not affect the waits of other threads', async () => {
     const [busy, other] = [tempLock(), tempLock()];
     const holder = await Actor.process();
     await holder.call('open', { lock: 'a', path: other });
     await holder.call('acquire', { lock: 'a', guard: 'g' });
     using _guard = new FileLock(busy).acquireSync();
     const mine = new FileLock(other).acquire();
-    const { worker } = await workerThatWaits('acquire', busy);
-    await expectEndAtOnce(worker);
+    const { worker } = await startWaitingWorker('acquire', busy);
+    await expectPromptEnd(worker);
     await expectBlocked(mine);
     await holder.call('release', { guard: 'g' });
     using guard = await mine;
     expect(guard.held).toBe(true);
   });
 
-  test('again and again leaves no descriptors and no threads behind', async () => {
+  test('leaks neither descriptors nor threads', async () => {
     const busy = tempLock();
     using _guard = new FileLock(busy).acquireSync();
     async function cycle(way: string): Promise<void> {
-      const { worker } = await workerThatWaits(way, busy);
+      const { worker } = await startWaitingWorker(way, busy);
       await worker.end();
     }
-    for (const way of ['acquire', 'acquireSync']) await cycle(way); // what is made once is made now
+    for (const way of ['acquire', 'acquireSync']) await cycle(way); // creates what is created only once
     const checkGrowth = expectNoGrowth();
     for (let round = 0; round < 25; round++) for (const way of ['acquire', 'acquireSync']) await cycle(way);
     await checkGrowth();

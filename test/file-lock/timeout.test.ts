@@ -8,7 +8,7 @@ import { RemoteContender } from '../support/contender.js';
 import { expectNoGrowth } from '../support/process-state.js';
 import { tempDir, tempLock } from '../support/temp-dir.js';
 
-/** No promise of speed: it only tells a wait that ends from one that is stuck. */
+/** Not a performance bound: only tells a wait that ends from one that is stuck. */
 const GENEROUS_MS = 2000;
 
 interface Ending {
@@ -18,7 +18,7 @@ interface Ending {
 
 type Wait = (lock: FileLock, timeout: number) => Promise<Ending>;
 
-/** How a wait times out; throws if it ends otherwise. */
+/** Waits for the timeout; throws if the wait ends in any other way. */
 const wait: Wait = async (lock, timeout) => {
   const start = performance.now();
   const error = await lock.acquire({ timeout }).then(
@@ -54,7 +54,7 @@ async function heldElsewhere(path = tempLock()) {
 }
 
 describe.each(ways)('$method', ({ wait }) => {
-  test.each([0, 1, 20, 600])('a wait of %i ms times out, never before its time', async (timeout) => {
+  test.each([0, 1, 20, 600])('a wait of %i ms times out, and never early', async (timeout) => {
     const { path, other, possession } = await heldElsewhere();
     const { error, milliseconds } = await wait(new FileLock(path), timeout);
     expect(milliseconds).toBeGreaterThanOrEqual(timeout);
@@ -66,7 +66,7 @@ describe.each(ways)('$method', ({ wait }) => {
     expect(await other.tryAcquire()).not.toBeNull();
   });
 
-  test('the error of a shared wait names its mode', async () => {
+  test('the error of a shared wait names the mode', async () => {
     const { path } = await heldElsewhere();
     expect((await wait(new FileLock(path, { mode: 'shared' }), 1)).error.message).toContain(`shared lock on '${path}'`);
   });
@@ -74,7 +74,7 @@ describe.each(ways)('$method', ({ wait }) => {
   test('the error names the process that holds the lock', async () => {
     const { path, actor } = await heldElsewhere();
     const lock = new FileLock(path);
-    // A busy machine may not tell in time who it is; a later timeout then does.
+    // On a busy machine the holder may not be found in time; then try again.
     const error = await vi.waitUntil(async () => {
       const { error } = await wait(lock, 30);
       return error.holder && error;
@@ -84,11 +84,11 @@ describe.each(ways)('$method', ({ wait }) => {
     expect(error.message).toContain(`${actor.pid} (${error.holder?.command})`);
   });
 
-  test('the clock on the wall has no say', async () => {
+  test('the wall clock does not matter', async () => {
     const { path } = await heldElsewhere();
     let wall = Date.now();
     const clock = vi.spyOn(Date, 'now').mockImplementation(() => {
-      wall = -wall * 2; // years ahead at one look, years behind at the next
+      wall = -wall * 2; // years ahead at one call, years behind at the next
       return wall;
     });
     onTestFinished(() => clock.mockRestore());
@@ -102,7 +102,7 @@ test.each([
   ['acquire', wait, 30],
   ['acquire', wait, 0],
   ['acquireSync', waitSync, 0],
-] as const)('%s names this process itself if that holds the lock', async (_method, wait, timeout) => {
+] as const)('%s names this process if it holds the lock', async (_method, wait, timeout) => {
   const lock = new FileLock(tempLock());
   const guard = await lock.acquire();
   const { error } = await wait(lock, timeout);
@@ -112,7 +112,7 @@ test.each([
   guard.release();
 });
 
-test('timeout 0 is one attempt, which takes a free lock', async () => {
+test('timeout 0 makes one attempt, which acquires a free lock', async () => {
   const lock = new FileLock(tempLock(), { timeout: 0 });
   (await lock.acquire()).release();
   lock.acquireSync().release();
@@ -120,7 +120,7 @@ test('timeout 0 is one attempt, which takes a free lock', async () => {
 });
 
 test.each([Number.POSITIVE_INFINITY, Number.MAX_VALUE, 2 ** 53, 2 ** 32 + 1, 2 ** 31, 2 ** 31 + 30])(
-  'a wait of %d ms does not end before the release, and no timer overflows',
+  'a wait of %d ms lasts until the release, and no timer overflows',
   async (timeout) => {
     const warnings: string[] = [];
     const onWarning = ({ name }: Error) => warnings.push(name);
@@ -157,7 +157,7 @@ describe.each([
   const timeout = value as number;
   const refusal = expect.objectContaining({ name: 'TypeError', code: `ERR_INVALID_ARG_${kind}` });
 
-  test('is refused, by the asynchronous methods with a rejection, and no file is made', async () => {
+  test('is refused, by async methods with a rejection, and no file is created', async () => {
     const file = path.join(tempDir(), 'parent', 'test.lock');
     expect(() => new FileLock(file, { timeout })).toThrow(refusal);
     const lock = new FileLock(file);
@@ -168,13 +168,13 @@ describe.each([
   });
 });
 
-describe('of waits without number', () => {
+describe('with a large number of waits', () => {
   const WAITS = 1000;
   const SEQUENCE = 300;
   const FILES = 200;
   const shortTimeout = (index: number) => index % 6;
 
-  /** Another process holds every one of these. */
+  /** Many locks, all held by another process. */
   async function manyHeldElsewhere() {
     const directory = tempDir();
     const paths = Array.from({ length: FILES }, (_, index) => path.join(directory, `${index}.lock`));
@@ -200,7 +200,7 @@ describe('of waits without number', () => {
     expect(milliseconds).toBeGreaterThanOrEqual(shortTimeout(index));
   };
 
-  test('every one of many at once times out, their threads are bounded, and nothing else is left of them', async () => {
+  test('all concurrent waits time out with a bounded number of threads, and leak nothing', async () => {
     const { lockAt, expectAllFree } = await manyHeldElsewhere();
     await wait(lockAt(0), 1);
     const expectFlat = expectNoGrowth({ moreThreads: FILES / 2 });
@@ -212,16 +212,16 @@ describe('of waits without number', () => {
   test.each([
     ['asynchronous', wait],
     ['synchronous', waitSync],
-  ])('every %s one in a long sequence times out, and nothing is left of them', async (_name, how) => {
+  ])('all %s waits in a long sequence time out, and leak nothing', async (_name, how) => {
     const { lockAt, expectAllFree } = await manyHeldElsewhere();
-    for (let index = 0; index < 10; index++) await how(lockAt(index), 1); // starts the threads that stay
+    for (let index = 0; index < 10; index++) await how(lockAt(index), 1); // starts the threads that are reused
     const expectFlat = expectNoGrowth();
     for (let index = 0; index < SEQUENCE; index++) await timesOut(lockAt(index), index, how);
     await expectFlat();
     await expectAllFree();
   });
 
-  test('every one of more waits than there are threads is granted', async () => {
+  test('more waits than waiter threads are all granted', async () => {
     const { lockAt, releaseAll } = await manyHeldElsewhere();
     const waits = Array.from({ length: FILES }, (_, index) => lockAt(index).acquire());
     await expectBlocked(Promise.race(waits));

@@ -9,15 +9,15 @@ import { Script } from '../support/script.js';
 import { tempLock } from '../support/temp-dir.js';
 
 const endings: Record<string, (worker: Actor) => Promise<unknown>> = {
-  'which ends by process.exit()': (worker) => {
+  'that calls process.exit()': (worker) => {
     worker.call('exit').catch(() => {}); // it never answers
     return worker.ended;
   },
-  'which is terminated': (worker) => worker.end(),
+  'that is terminated': (worker) => worker.end(),
 };
 
 describe.each(Object.entries(endings))('a worker thread %s', (_name, end) => {
-  test.each(['flock', 'fcntl'] as const)('leaves its %s lock free, at once and for all', async (mechanism) => {
+  test.each(['flock', 'fcntl'] as const)('releases its %s lock immediately', async (mechanism) => {
     const path = tempLock();
     const worker = await Actor.worker();
     const inWorker = await RemoteContender.open(worker, path, { mechanism });
@@ -33,7 +33,7 @@ describe.each(Object.entries(endings))('a worker thread %s', (_name, end) => {
     expect(await elsewhere.tryAcquire()).not.toBeNull();
   });
 
-  test('lets in who waits for it', async () => {
+  test('releases its lock to a waiter', async () => {
     const path = tempLock();
     const worker = await Actor.worker();
     await (await RemoteContender.open(worker, path)).acquire();
@@ -43,7 +43,7 @@ describe.each(Object.entries(endings))('a worker thread %s', (_name, end) => {
     (await waiting).release();
   });
 
-  test('while it waits never takes the lock later, and leaves no descriptor', async () => {
+  test('during a wait never acquires the lock later, and leaks nothing', async () => {
     const path = tempLock();
     const lock = new FileLock(path);
     const guard = await lock.acquire();
@@ -51,10 +51,10 @@ describe.each(Object.entries(endings))('a worker thread %s', (_name, end) => {
     const expectFlat = expectNoGrowth();
     const worker = await Actor.worker();
     const waiting = (await RemoteContender.open(worker, path)).acquire();
-    const given = expect(waiting).rejects.toThrow('the actor has ended');
+    const rejected = expect(waiting).rejects.toThrow('the actor has ended');
     await untilWaiting(path);
     await end(worker);
-    await given;
+    await rejected;
     guard.release();
     const tried = lock.tryAcquire();
     expect(tried).not.toBeNull();
@@ -62,7 +62,7 @@ describe.each(Object.entries(endings))('a worker thread %s', (_name, end) => {
     await expectFlat();
   });
 
-  test('takes nothing from the other threads', async () => {
+  test('does not affect the locks of other threads', async () => {
     const path = tempLock();
     const lock = new FileLock(path);
     const worker = await Actor.worker();
@@ -78,16 +78,16 @@ describe.each(Object.entries(endings))('a worker thread %s', (_name, end) => {
   });
 });
 
-test('where only workers load the addon, that come and go while they wait, nothing crashes and no thread is lost', async () => {
+test('terminating waiting workers in a process whose main thread never loads the addon neither crashes nor leaks threads', async () => {
   const WORKERS = 30;
   const path = tempLock();
   const holder = await RemoteContender.open(await Actor.process(), path);
   const possession = await holder.acquire();
   const script = await Script.start('workers-come-and-go.cjs', { path, workers: WORKERS });
-  script.goOn();
+  script.proceed();
   expect(await script.ended(), script.output).toMatchObject({ code: 0, signal: null });
   const { before, after } = JSON.parse(script.output.slice(script.output.indexOf('{')));
-  // A thread that was lost with each worker would show; a few that have not parked yet do not matter.
+  // One leaked thread per worker would show; a few that have not parked yet do not matter.
   expect(after - before).toBeLessThan(WORKERS / 3);
   await possession.release();
   expect(await holder.tryAcquire()).not.toBeNull();

@@ -13,19 +13,20 @@ import { forgeRecord } from '../support/records.js';
 import { tempLock } from '../support/temp-dir.js';
 
 const isRoot = process.getuid?.() === 0;
-const seesEveryProcess = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]'; // the first, on every machine
-if (!isRoot) console.warn('Skipped: holders in another pid namespace. Only root can make one.');
-if (!seesEveryProcess) console.warn('Skipped: free locks. In this pid namespace nobody can tell that a lock is free.');
+const seesEveryProcess = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]'; // the initial one
+if (!isRoot) console.warn('Skipped: holders in another pid namespace. Only root can create one.');
+if (!seesEveryProcess)
+  console.warn('Skipped: free locks. From this pid namespace it cannot be told whether a lock is free.');
 
 const recorded = (file: string) => new FileLock(file, { recordHolder: true });
 
-/** Takes the lock, and answers with who the guard says has abandoned it. */
-async function toldOf(file: string) {
+/** Acquires the lock and resolves with the previous holder, which abandoned it. */
+async function previousHolderOf(file: string) {
   using guard = await recorded(file).acquire();
   return guard.previousHolder;
 }
 
-test('after a holder was killed the next one is told of it, and the one after is not', async () => {
+test('after a holder is killed, the next holder is told of it and the one after is not', async () => {
   const manager = tempManager();
   const file = jobLockFile(manager.jobsDirectory, 'job');
   const before = Date.now();
@@ -51,7 +52,7 @@ test('after a holder was killed the next one is told of it, and the one after is
   expect((await manager.lockJobDirectory('job')).previousHolder).toBeNull();
 });
 
-test('whichever way the next one comes in, it is told', async () => {
+test('the next holder is told, whichever method acquired the lock', async () => {
   const file = tempLock();
   const lock = recorded(file);
   for (const acquire of [() => lock.acquire(), () => lock.acquireSync(), () => lock.tryAcquire()]) {
@@ -61,18 +62,18 @@ test('whichever way the next one comes in, it is told', async () => {
   }
 });
 
-test('one that waits in the kernel when the holder is killed is told', async () => {
+test('a waiter in the kernel is told if the holder is killed', async () => {
   const file = tempLock();
   const holder = await RecordingActor.holding(file);
   const wait = recorded(file).acquire();
   await untilWaiting(file);
   await holder.crash();
   using guard = await wait;
-  // Whether it still ran a moment after the kernel had freed its lock is anybody's guess.
+  // `running` is not checked: the process may still be exiting just after the kernel released its lock.
   expect(guard.previousHolder).toMatchObject({ pid: holder.pid, thisProcess: false });
 });
 
-test('of ten processes that contend after a death exactly one is told', async () => {
+test('of ten contending processes, exactly one is told of a death', async () => {
   const file = tempLock();
   const [holder, ...contenders] = await Promise.all(Array.from({ length: 11 }, () => RecordingActor.open(file)));
   await holder?.acquire();
@@ -87,7 +88,7 @@ test('of ten processes that contend after a death exactly one is told', async ()
   expect(told).toEqual([expect.objectContaining({ pid: holder?.pid, thisProcess: false })]);
 });
 
-test('when the one that was told dies too, the next is told of it, and of nobody else', async () => {
+test('if the holder that was told dies too, the next one is told of that death only', async () => {
   const file = tempLock();
   let dead = await abandon(file);
   for (let round = 0; round < 3; round++) {
@@ -96,11 +97,11 @@ test('when the one that was told dies too, the next is told of it, and of nobody
     await holder.crash();
     dead = holder.pid;
   }
-  expect(await toldOf(file)).toMatchObject({ pid: dead });
-  expect(await toldOf(file)).toBeNull();
+  expect(await previousHolderOf(file)).toMatchObject({ pid: dead });
+  expect(await previousHolderOf(file)).toBeNull();
 });
 
-test('a shared guard in between is told nothing, and takes it from nobody', async () => {
+test('a shared guard in between is not told, and the next exclusive one still is', async () => {
   const file = tempLock();
   const pid = await abandon(file);
   const lock = recorded(file);
@@ -108,30 +109,30 @@ test('a shared guard in between is told nothing, and takes it from nobody', asyn
     expect(guard.previousHolder).toBeNull();
     guard.release();
   }
-  expect(await toldOf(file)).toMatchObject({ pid });
+  expect(await previousHolderOf(file)).toMatchObject({ pid });
 });
 
-test('one that records nothing is told nothing, and takes it from nobody', async () => {
+test('a guard without recordHolder is not told, and the next recorded one still is', async () => {
   const file = tempLock();
   const pid = await abandon(file);
   const guard = new FileLock(file).acquireSync();
   expect(guard.previousHolder).toBeNull();
   guard.release();
-  expect(await toldOf(file)).toMatchObject({ pid });
+  expect(await previousHolderOf(file)).toMatchObject({ pid });
 });
 
-test('a released lock is not abandoned, even if its holder is killed afterwards', async () => {
+test('a released lock is not abandoned, even if its holder is killed later', async () => {
   const file = tempLock();
   const holder = await RecordingActor.holding(file);
   await holder.release();
   expect(recorded(file).inspect().abandoned).not.toBe(true);
   await holder.crash();
   expect(recorded(file).inspect()).toMatchObject(seesEveryProcess ? { state: 'free', abandoned: false } : {});
-  expect(await toldOf(file)).toBeNull();
+  expect(await previousHolderOf(file)).toBeNull();
 });
 
-describe('an acquisition that ends without the lock tells nobody, and so the next is told', () => {
-  test('when it was aborted while somebody else died inside, however close that came', async () => {
+describe('an acquisition that ends without the lock leaves the news for the next holder', () => {
+  test('when it is aborted around the time at which the holder dies', async () => {
     const file = tempLock();
     const lock = recorded(file);
     const outcomes = { granted: 0, aborted: 0 };
@@ -142,7 +143,7 @@ describe('an acquisition that ends without the lock tells nobody, and so the nex
       await untilWaiting(file);
       const before = readFileSync(file, 'utf8');
       const died = holder.crash();
-      // From at once to some event loop turns later: before, at and after the moment of the grant.
+      // From immediately to many event loop turns later: before, at and after the grant.
       for (let turn = 0; turn < round ** 2; turn++) await new Promise(setImmediate);
       controller.abort();
       const guard = await wait.catch(() => null);
@@ -150,12 +151,12 @@ describe('an acquisition that ends without the lock tells nobody, and so the nex
       if (guard === null) {
         outcomes.aborted++;
         expect(readFileSync(file, 'utf8')).toBe(before);
-        expect(await toldOf(file)).toMatchObject({ pid: holder.pid, running: false });
+        expect(await previousHolderOf(file)).toMatchObject({ pid: holder.pid, running: false });
       } else {
         outcomes.granted++;
         expect(guard.previousHolder).toMatchObject({ pid: holder.pid });
         guard.release();
-        expect(await toldOf(file)).toBeNull();
+        expect(await previousHolderOf(file)).toBeNull();
       }
     }
     console.log(`granted ${outcomes.granted}, aborted ${outcomes.aborted}`);
@@ -172,7 +173,7 @@ describe('an acquisition that ends without the lock tells nobody, and so the nex
       for (let turn = 0; turn < turns; turn++) await null;
       controller.abort();
       const guard = await acquisition.catch(() => null);
-      const told = guard === null ? await toldOf(file) : guard.previousHolder;
+      const told = guard === null ? await previousHolderOf(file) : guard.previousHolder;
       expect(told, `${guard === null ? 'aborted' : 'granted'} after ${turns} turns`).toMatchObject({ pid });
     }
   });
@@ -186,7 +187,7 @@ describe('an acquisition that ends without the lock tells nobody, and so the nex
       for (let turn = 0; turn < turns; turn++) await null;
       manager.close();
       const guard = await acquisition.catch(() => null);
-      const told = guard === null ? await toldOf(file) : guard.previousHolder;
+      const told = guard === null ? await previousHolderOf(file) : guard.previousHolder;
       expect(told, `${guard === null ? 'rejected' : 'granted'} after ${turns} turns`).toMatchObject({ pid });
     }
   });
@@ -197,11 +198,11 @@ describe('an acquisition that ends without the lock tells nobody, and so the nex
     await expect(recorded(file).acquire({ timeout: 20 })).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
     expect(recorded(file).tryAcquire()).toBeNull();
     await holder.crash();
-    expect(await toldOf(file)).toMatchObject({ pid: holder.pid });
+    expect(await previousHolderOf(file)).toMatchObject({ pid: holder.pid });
   });
 });
 
-test('a stopped holder has abandoned nothing: it is held, waited for, and never cleaned away', async () => {
+test('a stopped holder has not abandoned its lock: it is held, waited for, and never cleaned up', async () => {
   const manager = tempManager();
   const file = jobLockFile(manager.jobsDirectory, 'job');
   const holder = await RecordingActor.holding(file);
@@ -219,56 +220,56 @@ test('a stopped holder has abandoned nothing: it is held, waited for, and never 
   expect((await wait).previousHolder).toBeNull();
 });
 
-describe('whether the last holder still runs', () => {
-  /** A record of somebody who is said to hold a lock that is free. */
+describe('previousHolder.running', () => {
+  /** A free lock with a record that says it is held. */
   function forged(fields: Parameters<typeof forgeRecord>[0]): string {
     const file = tempLock();
     writeFileSync(file, forgeRecord(fields));
     return file;
   }
 
-  test('it does if its start time is that of a live process: a worker of it died, perhaps', async () => {
+  test('is true if pid and start time match a live process, of which a worker may have ended', async () => {
     const file = tempLock();
     const other = await RecordingActor.holding(file);
     await other.release();
     const start = /^start (\d+)$/m.exec(readFileSync(file, 'utf8'))?.[1] ?? '';
     writeFileSync(file, forgeRecord({ pid: String(other.pid), start }));
-    expect(await toldOf(file)).toMatchObject({ pid: other.pid, running: true, thisProcess: false });
+    expect(await previousHolderOf(file)).toMatchObject({ pid: other.pid, running: true, thisProcess: false });
   });
 
-  test('it does not if another process has its number now', async () => {
+  test('is false if the pid belongs to another process now', async () => {
     const file = forged({ start: '1' });
-    expect(await toldOf(file)).toMatchObject({ pid: process.pid, running: false, thisProcess: false });
+    expect(await previousHolderOf(file)).toMatchObject({ pid: process.pid, running: false, thisProcess: false });
   });
 
-  test('it is this process if all agrees', async () => {
-    expect(await toldOf(forged({}))).toMatchObject({ pid: process.pid, running: true, thisProcess: true });
+  test('is true, with thisProcess, if everything matches this process', async () => {
+    expect(await previousHolderOf(forged({}))).toMatchObject({ pid: process.pid, running: true, thisProcess: true });
   });
 
-  test('it does not after this machine has booted anew', async () => {
+  test('is false after a reboot of this machine', async () => {
     const file = forged({ boot: '00000000-0000-0000-0000-000000000000' });
-    expect(await toldOf(file)).toMatchObject({ running: false });
+    expect(await previousHolderOf(file)).toMatchObject({ running: false });
   });
 
-  const ELSEWHERE = {
+  const UNKNOWN = {
     'on another host': { boot: '00000000-0000-0000-0000-000000000000', host: 'somewhere-else' },
     'in another pid namespace': { pidns: '4026500000' },
-    'before a boot that nobody knows': { boot: '' },
+    'with an unknown boot': { boot: '' },
   };
 
-  test.each(Object.entries(ELSEWHERE))('cannot be told %s, nor then whether the lock is free', async (_, fields) => {
+  test.each(Object.entries(UNKNOWN))('is null %s, and then the state of the lock is unknown', async (_, fields) => {
     const file = forged(fields);
     expect(recorded(file).inspect()).toMatchObject({
       state: 'unknown',
       abandoned: null,
       holder: { running: null, thisProcess: false },
     });
-    expect(await toldOf(file)).toMatchObject({ running: null, thisProcess: false });
+    expect(await previousHolderOf(file)).toMatchObject({ running: null, thisProcess: false });
   });
 
-  test.skipIf(!isInstalled('python3'))('it does not as a zombie, which its parent has not noticed yet', async () => {
+  test.skipIf(!isInstalled('python3'))('is false for a zombie that its parent has not reaped', async () => {
     const file = tempLock();
-    // Starts the holder and never waits for it.
+    // Starts the holder and never reaps it.
     const parent = spawn(
       'python3',
       [
@@ -299,16 +300,16 @@ sys.stdin.read()
     process.kill(zombie, 'SIGKILL');
     const state = () => /\) (\S)/.exec(readFileSync(`/proc/${zombie}/stat`, 'latin1'))?.[1];
     await expect.poll(state, { timeout: 10_000 }).toBe('Z');
-    expect(await toldOf(file)).toMatchObject({ pid: zombie, running: false });
+    expect(await previousHolderOf(file)).toMatchObject({ pid: zombie, running: false });
   });
 });
 
 describe.skipIf(!isRoot)('seen from another pid namespace', () => {
-  const INSIDE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const IN_NEW_NAMESPACE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
-  test('a lock that a process outside holds is never free', async () => {
+  test('a lock that is held outside is never reported as free', async () => {
     const file = tempLock();
-    const inside = await RecordingActor.open(file, await Actor.process({ through: INSIDE }));
+    const inside = await RecordingActor.open(file, await Actor.process({ through: IN_NEW_NAMESPACE }));
     const holder = await RecordingActor.holding(file);
     const inspect = () => inside.actor.call<LockReport>('inspect', { lock: file });
     expect(await inspect()).toMatchObject({
@@ -318,19 +319,19 @@ describe.skipIf(!isRoot)('seen from another pid namespace', () => {
     });
     await holder.crash();
     expect(await inspect()).toMatchObject({ state: 'unknown', abandoned: null });
-    // Whoever gets the lock is told nevertheless.
+    // The next holder is told nevertheless.
     expect((await inside.acquire()).previousHolder).toMatchObject({ pid: holder.pid, running: null });
   });
 
-  test('a holder in a namespace of its own is held for those outside, and its death is told', async () => {
+  test('a lock that is held inside is held for the outside, which is told of the death of the holder', async () => {
     const file = tempLock();
-    const inside = await RecordingActor.holding(file, await Actor.process({ through: INSIDE }));
+    const inside = await RecordingActor.holding(file, await Actor.process({ through: IN_NEW_NAMESPACE }));
     expect(recorded(file).inspect()).toMatchObject({
       state: seesEveryProcess ? 'held' : 'unknown',
       abandoned: seesEveryProcess ? false : null,
     });
     await inside.actor.end();
-    // Its pid means nothing here: the number that it had inside.
-    expect(await toldOf(file)).toMatchObject({ running: null, thisProcess: false });
+    // The recorded pid is the one inside the namespace, which means nothing here.
+    expect(await previousHolderOf(file)).toMatchObject({ running: null, thisProcess: false });
   });
 });

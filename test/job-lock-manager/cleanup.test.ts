@@ -21,19 +21,19 @@ import { untilWaiting } from '../support/kernel-waiters.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const isRoot = process.getuid?.() === 0;
-if (!isRoot) console.warn('Skipped: directories of somebody else. Only root can become another user.');
+if (!isRoot) console.warn('Skipped: directories of other users. Only root can switch to another user.');
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-/** Makes a file look as if it had been modified so long ago. */
+/** Sets the modification time of a file to that long ago. */
 function age(file: string, milliseconds: number): void {
   const then = (Date.now() - milliseconds) / 1000;
   utimesSync(file, then, then);
 }
 
-/** A lock file that was left behind so long ago. */
-function leave(file: string, milliseconds: number): string {
+/** Creates a lock file that was last modified that long ago. */
+function leaveLockFile(file: string, milliseconds: number): string {
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, '');
   age(file, milliseconds);
@@ -41,16 +41,16 @@ function leave(file: string, milliseconds: number): string {
 }
 
 const leaveJob = (manager: JobLockManager, jobId: string, milliseconds = DAY) =>
-  leave(jobLockFile(manager.jobsDirectory, jobId), milliseconds);
+  leaveLockFile(jobLockFile(manager.jobsDirectory, jobId), milliseconds);
 
-/** The jobs whose locks a clean-up has removed, sorted. */
+/** Cleans up and resolves with the jobs whose lock files were removed, sorted. */
 async function cleaned(manager: JobLockManager, options?: CleanupOptions): Promise<(string | null)[]> {
   const removed = await manager.cleanupStaleLocks(options);
   return removed.map(({ jobId }) => jobId).sort();
 }
 
 describe('by age', () => {
-  test('lock files that were not modified for an hour are removed, if nothing else is said', async () => {
+  test('by default, lock files that were not modified for an hour are removed', async () => {
     const manager = tempManager();
     const old = leaveJob(manager, 'old', HOUR + 60_000);
     const young = leaveJob(manager, 'young', HOUR - 60_000);
@@ -61,7 +61,7 @@ describe('by age', () => {
     expect([old, young, future].map((file) => existsSync(file))).toEqual([false, true, true]);
   });
 
-  test('maxAge says how long', async () => {
+  test('maxAge sets the minimum age in milliseconds', async () => {
     const manager = tempManager();
     for (const minutes of [1, 10, 100]) leaveJob(manager, `${minutes}`, minutes * 60_000);
     expect(await cleaned(manager, { maxAge: Number.POSITIVE_INFINITY })).toEqual([]);
@@ -72,14 +72,14 @@ describe('by age', () => {
     expect(await cleaned(manager, { maxAge: 0 })).toEqual([]);
   });
 
-  test('with maxAge 0 all that nobody holds go, even the newest', async () => {
+  test('with maxAge 0, every lock file that is not held is removed, even the newest', async () => {
     const manager = tempManager();
     const ids = Array.from({ length: 20 }, (_, index) => `job-${index}`).sort();
     for (const id of ids) manager.lockJobDirectorySync(id).release();
     expect(await cleaned(manager, { maxAge: 0 })).toEqual(ids);
   });
 
-  test('the age counts from the last modification: a grant that is recorded makes a file young', async () => {
+  test('age counts from the last modification, which a recorded grant is', async () => {
     const manager = tempManager();
     const file = leaveJob(manager, 'job');
     manager.lockJobDirectorySync('job').release();
@@ -96,7 +96,7 @@ describe('by age', () => {
     ['ERR_INVALID_ARG_TYPE', { signal: {} }],
     ['ERR_INVALID_ARG_TYPE', null],
     ['ERR_INVALID_ARG_TYPE', 0],
-  ])('options that make no sense are rejected with %s, and remove nothing: %j', async (code, options) => {
+  ])('invalid options are rejected with %s, and nothing is removed: %j', async (code, options) => {
     const manager = tempManager();
     const file = leaveJob(manager, 'job');
     const cleaning = manager.cleanupStaleLocks(options as CleanupOptions);
@@ -105,7 +105,7 @@ describe('by age', () => {
   });
 });
 
-describe('a held lock file is never touched, however old', () => {
+describe('a held lock file is never touched, however old it is', () => {
   type Hold = (file: string, manager: JobLockManager) => Promise<() => unknown>;
   const HOLDERS: Record<string, Hold> = {
     'by this manager': async (_, manager) => {
@@ -120,11 +120,11 @@ describe('a held lock file is never touched, however old', () => {
       const guard = managerOf(manager.jobsDirectory).lockJobDirectorySync('job');
       return () => guard.release();
     },
-    'by this process, by mechanism fcntl': async (file) => {
+    'by this process, with mechanism fcntl': async (file) => {
       const guard = new FileLock(file, { mechanism: 'fcntl' }).acquireSync();
       return () => guard.release();
     },
-    'by this process, by mechanism fcntl, shared': async (file) => {
+    'by this process, with mechanism fcntl, shared': async (file) => {
       const guard = new FileLock(file, { mechanism: 'fcntl' }).acquireSync({ mode: 'shared' });
       return () => guard.release();
     },
@@ -137,7 +137,7 @@ describe('a held lock file is never touched, however old', () => {
       await holder.acquire('shared');
       return () => holder.release();
     },
-    'by another process, by mechanism fcntl': async (file) => {
+    'by another process, with mechanism fcntl': async (file) => {
       const holder = await RecordingActor.holding(file, undefined, { mechanism: 'fcntl' });
       return () => holder.release();
     },
@@ -163,7 +163,7 @@ describe('a held lock file is never touched, however old', () => {
     expect(await cleaned(manager)).toEqual(['job']);
   });
 
-  test('nor is that of the index', async () => {
+  test('nor is the lock file of the index', async () => {
     const manager = tempManager();
     const guard = await manager.lockJobsIndex();
     age(guard.path, DAY);
@@ -177,7 +177,7 @@ describe('a held lock file is never touched, however old', () => {
   });
 });
 
-test('whoever waits for a lock gets it, and nobody else does, though the file was removed meanwhile', async () => {
+test('a waiter is granted the lock exclusively, even if clean-up has removed the file meanwhile', async () => {
   const manager = tempManager();
   const file = jobLockFile(manager.jobsDirectory, 'job');
   const holder = await RecordingActor.holding(file);
@@ -194,7 +194,7 @@ test('whoever waits for a lock gets it, and nobody else does, though the file wa
   expect(cleaner.tryLockJobDirectory('job')).toBeNull();
 });
 
-test('job directories and everything else in them stay, and so do files beside them', async () => {
+test('job directories, their other files and files beside them are kept', async () => {
   const manager = tempManager();
   const base = manager.jobsDirectory;
   leaveJob(manager, 'job');
@@ -208,38 +208,42 @@ test('job directories and everything else in them stay, and so do files beside t
     '.hidden/.lock',
     'lock/.lockx',
   ];
-  for (const each of others) leave(path.join(base, each), DAY);
+  for (const each of others) leaveLockFile(path.join(base, each), DAY);
   expect(await cleaned(manager, { maxAge: 0 })).toEqual(['job', 'only-a-lock']);
   expect(others.filter((each) => !existsSync(path.join(base, each)))).toEqual([]);
   expect(readdirSync(path.join(base, 'only-a-lock'))).toEqual([]);
 });
 
-test('where there is no jobs directory there is nothing to clean, and none is made', async () => {
+test('if the jobs directory does not exist there is nothing to clean up, and it is not created', async () => {
   const manager = tempManager();
   expect(await manager.cleanupStaleLocks({ maxAge: 0 })).toEqual([]);
   expect(existsSync(manager.jobsDirectory)).toBe(false);
 });
 
-test('a jobs directory that is none is an error', async () => {
-  const file = leave(path.join(tempDir(), 'jobs'), DAY);
+test('a jobs directory that is a file is an error', async () => {
+  const file = leaveLockFile(path.join(tempDir(), 'jobs'), DAY);
   await expect(managerOf(file).cleanupStaleLocks()).rejects.toMatchObject({ name: 'LockError', code: 'ENOTDIR' });
 });
 
 describe('a dry run', () => {
-  test('removes nothing, and tells what would be removed', async () => {
+  test('removes nothing, and reports what would be removed', async () => {
     const manager = tempManager();
-    const files = [leaveJob(manager, 'a'), leaveJob(manager, 'b'), leave(indexLockFile(manager.jobsDirectory), DAY)];
+    const files = [
+      leaveJob(manager, 'a'),
+      leaveJob(manager, 'b'),
+      leaveLockFile(indexLockFile(manager.jobsDirectory), DAY),
+    ];
     leaveJob(manager, 'young', 0);
-    const told = await manager.cleanupStaleLocks({ dryRun: true });
+    const reported = await manager.cleanupStaleLocks({ dryRun: true });
     expect(files.filter((file) => !existsSync(file))).toEqual([]);
     const removed = await manager.cleanupStaleLocks({ dryRun: false });
     const sorted = (locks: StaleLock[]) => [...locks].sort((a, b) => (a.path < b.path ? -1 : 1));
-    expect(sorted(told)).toEqual(sorted(removed));
+    expect(sorted(reported)).toEqual(sorted(removed));
     expect(removed.map(({ path }) => path).sort()).toEqual(files.sort());
     expect(files.filter((file) => existsSync(file))).toEqual([]);
   });
 
-  test('takes the news of an abandoned lock from nobody', async () => {
+  test('leaves the report of an abandoned lock to the next holder', async () => {
     const manager = tempManager();
     const pid = await abandon(jobLockFile(manager.jobsDirectory, 'job'));
     const dryRun = { maxAge: 0, dryRun: true };
@@ -248,26 +252,26 @@ describe('a dry run', () => {
   });
 });
 
-test('an abandoned lock is told by the clean-up that removes it, and afterwards by nobody', async () => {
+test('an abandoned lock is reported by the clean-up that removes it, and not again', async () => {
   const manager = tempManager();
   const file = jobLockFile(manager.jobsDirectory, 'job');
   const [pid, indexPid] = [await abandon(file), await abandon(indexLockFile(manager.jobsDirectory))];
   manager.lockJobDirectorySync('released').release();
   const removed = await manager.cleanupStaleLocks({ maxAge: 0 });
-  const told = (holder: number) => ({
+  const abandonedBy = (holder: number) => ({
     abandoned: true,
     previousHolder: { pid: holder, running: false, thisProcess: false, acquiredAt: expect.any(Date) },
   });
   expect(removed).toHaveLength(3);
   const of = (jobId: string | null) => removed.find((each) => each.jobId === jobId);
-  expect(of('job')).toMatchObject({ path: file, ...told(pid) });
-  expect(of(null)).toMatchObject(told(indexPid));
+  expect(of('job')).toMatchObject({ path: file, ...abandonedBy(pid) });
+  expect(of(null)).toMatchObject(abandonedBy(indexPid));
   expect(of('released')).toMatchObject({ abandoned: false, previousHolder: null });
   expect((await manager.lockJobDirectory('job')).previousHolder).toBeNull();
   expect((await manager.lockJobsIndex()).previousHolder).toBeNull();
 });
 
-test('of several clean-ups at once, each lock is told by one', async () => {
+test('of several concurrent clean-ups, exactly one reports each lock', async () => {
   const manager = tempManager();
   const ids = Array.from({ length: 200 }, (_, index) => `job-${index}`).sort();
   for (const id of ids) leaveJob(manager, id);
@@ -275,10 +279,10 @@ test('of several clean-ups at once, each lock is told by one', async () => {
   expect(cleanups.flat().sort()).toEqual(ids);
 });
 
-describe('links and other strange things lead nowhere', () => {
-  test('a job directory that is a link, even to another job', async () => {
+describe('clean-up neither follows nor removes', () => {
+  test('a job directory that is a symlink, even to another job', async () => {
     const manager = tempManager();
-    const outside = leave(path.join(tempDir(), 'victim', '.lock'), DAY);
+    const outside = leaveLockFile(path.join(tempDir(), 'victim', '.lock'), DAY);
     mkdirSync(manager.jobsDirectory);
     symlinkSync(path.dirname(outside), path.join(manager.jobsDirectory, 'link'));
     symlinkSync('nowhere', path.join(manager.jobsDirectory, 'dangling'));
@@ -286,9 +290,9 @@ describe('links and other strange things lead nowhere', () => {
     expect(existsSync(outside)).toBe(true);
   });
 
-  test('a lock file that is a link', async () => {
+  test('a lock file that is a symlink', async () => {
     const manager = tempManager();
-    const outside = leave(path.join(tempDir(), 'victim'), DAY);
+    const outside = leaveLockFile(path.join(tempDir(), 'victim'), DAY);
     for (const [link, target] of [
       [jobLockFile(manager.jobsDirectory, 'job'), outside],
       [indexLockFile(manager.jobsDirectory), outside],
@@ -302,7 +306,7 @@ describe('links and other strange things lead nowhere', () => {
     expect(readdirSync(path.join(manager.jobsDirectory, 'job'))).toEqual(['.lock']);
   });
 
-  test('a FIFO or a directory in the place of a lock file is left, and does not stop the rest', async () => {
+  test('a FIFO or a directory in place of a lock file, and goes on with the rest', async () => {
     const manager = tempManager();
     const [fifo, directory] = ['a-fifo', 'b-directory'].map((id) => jobLockFile(manager.jobsDirectory, id)) as [
       string,
@@ -317,9 +321,9 @@ describe('links and other strange things lead nowhere', () => {
     expect([fifo, directory].map((each) => existsSync(each))).toEqual([true, true]);
   });
 
-  test('a directory that is swapped for a link again and again while clean-up is at it', async () => {
+  test('a directory that is repeatedly swapped for a symlink during clean-up', async () => {
     const manager = tempManager();
-    const outside = leave(path.join(tempDir(), 'victim', '.lock'), DAY);
+    const outside = leaveLockFile(path.join(tempDir(), 'victim', '.lock'), DAY);
     const at = (name: string) => path.join(manager.jobsDirectory, name);
     leaveJob(manager, 'job');
     const swapper = await Actor.process();
@@ -335,7 +339,7 @@ describe('links and other strange things lead nowhere', () => {
         }
         return swaps;
       },
-      // The link is beside the jobs directory meanwhile.
+      // Between the swaps the symlink is outside the jobs directory.
       { job: at('job'), link: link(outside), aside: path.join(tempDir(), 'aside') },
     );
     let ended = false;
@@ -358,20 +362,20 @@ describe('links and other strange things lead nowhere', () => {
   }
 });
 
-test.skipIf(!isRoot)('what may not be read or removed is left, and does not stop the rest', async () => {
+test.skipIf(!isRoot)('lock files that may not be read or removed are kept, and the rest is cleaned up', async () => {
   const manager = tempManager();
   const base = manager.jobsDirectory;
-  const STRANGER = 54323;
+  const OTHER_USER = 54323;
   for (const id of ['a', 'b-closed', 'c-unreadable', 'd-not-removable', 'e']) leaveJob(manager, id);
   chmodSync(path.dirname(base), 0o755);
-  const chown = (...files: string[]) => expect(spawnSync('chown', ['-R', `${STRANGER}`, ...files]).status).toBe(0);
+  const chown = (...files: string[]) => expect(spawnSync('chown', ['-R', `${OTHER_USER}`, ...files]).status).toBe(0);
   chown(base);
   chmodSync(path.join(base, 'b-closed'), 0o000);
   chmodSync(jobLockFile(base, 'c-unreadable'), 0o000);
   chmodSync(path.join(base, 'd-not-removable'), 0o555);
-  const through = ['setpriv', `--reuid=${STRANGER}`, '--regid=54323', '--clear-groups'];
-  const stranger = await Actor.process({ through });
-  const removed = await stranger.run(async (require, jobsDirectory) => {
+  const through = ['setpriv', `--reuid=${OTHER_USER}`, '--regid=54323', '--clear-groups'];
+  const otherUser = await Actor.process({ through });
+  const removed = await otherUser.run(async (require, jobsDirectory) => {
     const { JobLockManager } = require('../..') as typeof import('../../lib/index.js');
     return new JobLockManager(jobsDirectory).cleanupStaleLocks({ maxAge: 0 });
   }, base);
@@ -384,7 +388,7 @@ test.skipIf(!isRoot)('what may not be read or removed is left, and does not stop
 });
 
 describe('a signal', () => {
-  test('that is already aborted removes nothing', async () => {
+  test('that is already aborted prevents any removal', async () => {
     const manager = tempManager();
     const file = leaveJob(manager, 'job');
     const signal = AbortSignal.abort(new Error('mine'));
@@ -392,7 +396,7 @@ describe('a signal', () => {
     expect(existsSync(file)).toBe(true);
   });
 
-  test('ends a clean-up midway; what is removed stays removed, and the next clean-up takes the rest', async () => {
+  test('stops a clean-up midway, and the next clean-up removes the rest', async () => {
     const manager = tempManager();
     const ids = Array.from({ length: 5000 }, (_, index) => `job-${index}`);
     const files = ids.map((id) => leaveJob(manager, id));
@@ -410,7 +414,7 @@ describe('a signal', () => {
   });
 });
 
-test('the event loop stays free while 20,000 jobs are cleaned', async () => {
+test('the event loop stays responsive while 20,000 jobs are cleaned up', async () => {
   const JOBS = 20_000;
   const manager = tempManager();
   for (let index = 0; index < JOBS; index++) leaveJob(manager, `job-${index}`);
@@ -432,7 +436,7 @@ test('the event loop stays free while 20,000 jobs are cleaned', async () => {
   const rate = JOBS / (milliseconds / 1000);
   console.log(`${rate.toFixed(0)} lock files a second, longest gap of the event loop ${longest.toFixed(1)} ms`);
   expect(removed).toHaveLength(JOBS);
-  expect(longest).toBeLessThan(250); // the machine has other things to do, too
+  expect(longest).toBeLessThan(250); // generous: the machine has other work too
   renameSync(manager.jobsDirectory, `${manager.jobsDirectory}.done`);
   rmSync(`${manager.jobsDirectory}.done`, { recursive: true });
 });

@@ -6,7 +6,7 @@ import { jobLockFile, managerOf, RecordingActor, tempManager } from '../support/
 import { forgeRecord } from '../support/records.js';
 import { tempLock } from '../support/temp-dir.js';
 
-/** The token of one grant, which is released at once. */
+/** The token of one grant, which is released immediately. */
 function tokenOf(lock: FileLock): bigint {
   using guard = lock.acquireSync();
   expect(guard.fencingToken).toBeTypeOf('bigint');
@@ -20,7 +20,7 @@ function expectGrowing(tokens: readonly bigint[]): void {
   expect(at === -1 ? null : { at, before: tokens[at - 1], after: tokens[at] }).toBeNull();
 }
 
-/** Grants, with something between them. */
+/** The tokens of several grants, with a step after each. */
 const tokensOf = (file: string, grants: number, between: () => void): bigint[] =>
   Array.from({ length: grants }, () => {
     const token = tokenOf(recorded(file));
@@ -28,7 +28,7 @@ const tokensOf = (file: string, grants: number, between: () => void): bigint[] =
     return token;
   });
 
-test('a token grows with every release, also many times in one millisecond', () => {
+test('tokens grow with every grant, even many times per millisecond', () => {
   for (const keepOpen of [false, true]) {
     const lock = new FileLock(tempLock(), { recordHolder: true, keepOpen });
     onTestFinished(() => lock.close());
@@ -36,7 +36,7 @@ test('a token grows with every release, also many times in one millisecond', () 
   }
 });
 
-test('a token grows over all locks and managers of one path', async () => {
+test('tokens grow across all locks and managers of one path', async () => {
   const manager = tempManager();
   const other = managerOf(manager.jobsDirectory);
   const lock = recorded(jobLockFile(manager.jobsDirectory, 'job'));
@@ -55,7 +55,7 @@ test('a token grows over all locks and managers of one path', async () => {
   expectGrowing(tokens);
 });
 
-test('a token grows over processes and threads, and over their crashes', async () => {
+test('tokens grow across processes, threads and crashes', async () => {
   const file = tempLock();
   const tokens: bigint[] = [];
   for (let round = 0; round < 3; round++) {
@@ -74,17 +74,17 @@ test('a token grows over processes and threads, and over their crashes', async (
   expectGrowing(tokens);
 });
 
-test('a token grows over a removed lock file', () => {
+test('tokens grow even if the lock file is removed', () => {
   const file = tempLock();
   expectGrowing(tokensOf(file, 500, () => rmSync(file)));
 });
 
-test('a token grows over an emptied lock file', () => {
+test('tokens grow even if the lock file is emptied', () => {
   const file = tempLock();
   expectGrowing(tokensOf(file, 500, () => truncateSync(file)));
 });
 
-test('a token grows over clean-up', async () => {
+test('tokens grow across clean-up', async () => {
   const manager = tempManager();
   const tokens: bigint[] = [];
   let removed = 0;
@@ -98,7 +98,7 @@ test('a token grows over clean-up', async () => {
   expect(removed).toBeGreaterThan(0);
 });
 
-test('a token grows though the clock was set back, as long as the file stays', async () => {
+test('tokens grow even if the clock is set back, as long as the file stays', async () => {
   const file = tempLock();
   const actor = await RecordingActor.open(file);
   const tokens = [tokenOf(recorded(file))];
@@ -114,14 +114,14 @@ test('a token grows though the clock was set back, as long as the file stays', a
   expectGrowing(tokens);
 });
 
-test('a token is one more than that of a record whose clock was ahead', () => {
+test('after a record from a clock that was ahead, tokens grow by one', () => {
   const file = tempLock();
   const ahead = (BigInt(Date.now()) + 3_600_000n) * 1000n;
   writeFileSync(file, forgeRecord({ token: String(ahead), state: 'released' }));
   expect([tokenOf(recorded(file)), tokenOf(recorded(file))]).toEqual([ahead + 1n, ahead + 2n]);
 });
 
-test('a token is of the size of the wall clock in microseconds', () => {
+test('a first token is close to the wall clock in microseconds', () => {
   const before = BigInt(Date.now()) * 1000n;
   const token = tokenOf(recorded(tempLock()));
   expect(token).toBeGreaterThanOrEqual(before);

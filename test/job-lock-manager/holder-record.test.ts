@@ -25,30 +25,30 @@ import { tempDir, tempLock } from '../support/temp-dir.js';
 
 const PACKAGE = path.join(__dirname, '../..');
 const isRoot = process.getuid?.() === 0;
-if (!isRoot) console.warn('Skipped: full disk and longest host name. Only root can mount, and name a host.');
+if (!isRoot) console.warn('Skipped: full disk and longest host name. Only root can mount and set a host name.');
 
 const recorded = (file: string) => new FileLock(file, { recordHolder: true });
-const WAYS_IN: ((lock: FileLock) => LockGuard | null | Promise<LockGuard>)[] = [
+const ACQUIRE_METHODS: ((lock: FileLock) => LockGuard | null | Promise<LockGuard>)[] = [
   (lock) => lock.acquireSync(),
   (lock) => lock.tryAcquire(),
   (lock) => lock.acquire(),
 ];
 
 /**
- * The error of a wait in vain that could tell who holds the lock: on a machine that is busy with
- * other things a timeout comes without it rather than late, and then the wait is repeated.
+ * The error of a wait that times out, with the holder. On a busy machine a timeout comes without the
+ * holder rather than late; then the wait is repeated.
  */
 async function timeoutOf(wait: () => Promise<unknown>): Promise<LockTimeoutError> {
   for (let tries = 0; ; tries++) {
     const error = await wait().catch((reason: unknown) => reason);
-    if (!(error instanceof LockTimeoutError)) throw new Error('it did not time out', { cause: error });
+    if (!(error instanceof LockTimeoutError)) throw new Error('the wait did not time out', { cause: error });
     if (error.holder !== null || tries === 20) return error;
   }
 }
 
 const readRecord = (file: string): HolderRecord | null => parseRecord(readFileSync(file));
 
-/** The record of a lock that this process holds or has held. */
+/** A record of this process, as written by the library. */
 function encode(held: boolean, token: bigint, acquiredAt: Date, atLeast = 0): Buffer {
   const record = new OwnRecord();
   record.encode(token, acquiredAt.toISOString(), atLeast);
@@ -61,7 +61,7 @@ describe('the format', () => {
   const dates = fc.date({ min: new Date(0), max: new Date('9999-12-31T23:59:59.999Z'), noInvalidDate: true });
   const lengths = fc.integer({ min: 0, max: RECORD_LIMIT });
 
-  test('what is written is what is read, within 1 KiB, and covers what was there before', () => {
+  test('a record is read as it was written, fits in 1 KiB, and covers the previous content', () => {
     fc.assert(
       fc.property(fc.boolean(), tokens, dates, lengths, (held, fencingToken, acquiredAt, atLeast) => {
         const bytes = encode(held, fencingToken, acquiredAt, atLeast);
@@ -73,12 +73,12 @@ describe('the format', () => {
     );
   });
 
-  test('held and released records of one grant are of the same length', () => {
+  test('the held and the released record of one grant have the same length', () => {
     const at = new Date();
     expect(encode(true, 1n, at).length).toBe(encode(false, 1n, at).length);
   });
 
-  test('what the document of the format describes is what is read, whoever wrote it', () => {
+  test('a record that follows the documented format is read, whoever wrote it', () => {
     const texts = fc.string({ unit: 'grapheme', maxLength: 60 });
     fc.assert(
       fc.property(texts, texts, fc.integer({ min: 1, max: 2 ** 31 - 1 }), tokens, (host, command, pid, token) => {
@@ -94,7 +94,7 @@ describe('the format', () => {
     );
   });
 
-  test('a record with unknown keys, and with anything behind it, is read', () => {
+  test('unknown keys and any content after the record are ignored', () => {
     const lines = forgeRecord().split('\n').slice(0, -2);
     const text = sealRecord([...lines, 'colour blue']);
     for (const tail of ['', '   \n', '\0\0\0', 'rubbish \n checksum 12']) {
@@ -102,7 +102,7 @@ describe('the format', () => {
     }
   });
 
-  test('no bytes make the reader throw', () => {
+  test('parsing never throws, whatever the bytes', () => {
     const magic = Buffer.from('native-file-lock 1\n');
     const bytes = fc.uint8Array({ maxLength: 2 * RECORD_LIMIT });
     fc.assert(
@@ -114,7 +114,7 @@ describe('the format', () => {
     );
   });
 
-  test('fields that hold anything, with a checksum that fits, make the reader throw as little', () => {
+  test('parsing never throws, whatever the fields of a record with a valid checksum', () => {
     const keys = ['state', 'token', 'acquired', 'pid', 'start', 'boot', 'pidns', 'host', 'command'] as const;
     const numbers = fc.oneof(fc.bigInt(), fc.integer()).map(String);
     const value = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), numbers, fc.constantFrom('%', '%ff', '-1', ''));
@@ -130,7 +130,7 @@ describe('the format', () => {
     );
   });
 
-  test('any single damaged byte makes a record unreadable or leaves it as it was', () => {
+  test('one damaged byte makes a record unreadable, or does not change its meaning', () => {
     const whole = encode(true, 1_700_000_000_000_000n, new Date(), 700);
     const record = parseRecord(whole);
     expect(record).not.toBeNull();
@@ -146,12 +146,12 @@ describe('the format', () => {
     );
   });
 
-  test('every torn record is unreadable and ours', () => {
+  test('a torn record is unreadable, but still recognized as a record', () => {
     const whole = encode(true, 1_700_000_000_000_000n, new Date());
     for (let length = 0; length < whole.length; length++) {
       const torn = whole.subarray(0, length);
       expect(parseRecord(torn), `${length} bytes`).toBeNull();
-      // Less than the magic could be anybody's.
+      // Anything shorter than the magic may be foreign.
       expect(isOurs(torn), `${length} bytes`).toBe(length === 0 || length >= 'native-file-lock '.length);
     }
   });
@@ -168,8 +168,8 @@ describe('the format', () => {
   });
 });
 
-describe('a record of the longest names', () => {
-  /** Runs a script in a directory whose path is as long as one may be, and of whatever a name can hold. */
+describe('a record with the longest possible names', () => {
+  /** Runs a script in a directory with a very long path, made of the given name. */
   function recordOf(directoryName: string, through: readonly string[]): Buffer {
     const base = tempDir();
     let directory = base;
@@ -189,7 +189,7 @@ describe('a record of the longest names', () => {
   }
 
   test.each(['x'.repeat(200), 'é'.repeat(100), '日本語'.repeat(20), '\n\x1b%'.repeat(60), '🔒'.repeat(50)])(
-    'is no longer than 1 KiB, and is readable: %j',
+    'is at most 1 KiB long and readable: %j',
     (name) => {
       const bytes = recordOf(name, []);
       expect(bytes.length).toBeLessThanOrEqual(RECORD_LIMIT);
@@ -200,7 +200,7 @@ describe('a record of the longest names', () => {
     },
   );
 
-  test.skipIf(!isRoot)('with a host name as long as the kernel allows, too', () => {
+  test.skipIf(!isRoot)('is at most 1 KiB long with the longest host name, too', () => {
     const host = 'h'.repeat(64);
     const named = ['unshare', '--uts', 'sh', '-c', `hostname ${host} && exec "$@"`, '-'];
     const bytes = recordOf('%'.repeat(200), named);
@@ -209,8 +209,8 @@ describe('a record of the longest names', () => {
   });
 });
 
-/** What is in the file, and is no record of anybody. Ours: the next grant writes over it. */
-const OURS: Record<string, Buffer> = {
+/** File contents without a valid record that the next grant may overwrite. */
+const OVERWRITABLE: Record<string, Buffer> = {
   empty: Buffer.alloc(0),
   'one NUL': Buffer.alloc(1),
   'all NUL': Buffer.alloc(500),
@@ -225,6 +225,7 @@ const OURS: Record<string, Buffer> = {
     Buffer.alloc(1 << 20, 'x'),
   ]),
 };
+/** File contents that belong to others and must not be touched. */
 const FOREIGN: Record<string, Buffer> = {
   'a part of the magic': Buffer.from('native-fi'),
   'a pid': Buffer.from('12345\n'),
@@ -239,8 +240,8 @@ const FOREIGN: Record<string, Buffer> = {
   '1 MiB of random bytes': Buffer.from(Array.from({ length: 1 << 20 }, (_, index) => (index * 2654435761) >>> 24 || 1)),
 };
 
-describe('what is no record', () => {
-  test.each(Object.entries({ ...OURS, ...FOREIGN }))('names no holder and no abandonment: %s', (_, content) => {
+describe('a file without a valid record', () => {
+  test.each(Object.entries({ ...OVERWRITABLE, ...FOREIGN }))('has no holder and is not abandoned: %s', (_, content) => {
     const file = tempLock();
     writeFileSync(file, content);
     const report = recorded(file).inspect();
@@ -249,7 +250,7 @@ describe('what is no record', () => {
     expect(readFileSync(file).equals(content)).toBe(true);
   });
 
-  test.each(Object.entries(OURS))('is written over by the next grant if it is ours: %s', (_, content) => {
+  test.each(Object.entries(OVERWRITABLE))('is overwritten by the next grant: %s', (_, content) => {
     const file = tempLock();
     writeFileSync(file, content);
     const guard = recorded(file).acquireSync();
@@ -262,12 +263,12 @@ describe('what is no record', () => {
   });
 
   test.each(Object.entries(FOREIGN))(
-    'is never touched if it is not ours, and locks nobody out: %s',
+    'is never touched if its content is foreign, but can be locked: %s',
     async (_, content) => {
       const file = tempLock();
       writeFileSync(file, content);
       const lock = recorded(file);
-      for (const acquire of WAYS_IN) {
+      for (const acquire of ACQUIRE_METHODS) {
         const guard = await acquire(lock);
         expect(guard).toMatchObject({ held: true, fencingToken: null, previousHolder: null });
         guard?.release();
@@ -277,7 +278,7 @@ describe('what is no record', () => {
   );
 });
 
-describe('a record of hostile content', () => {
+describe('a record with hostile content', () => {
   const HOSTILE: Record<string, Partial<RecordFields>> = {
     'a huge pid': { pid: '99999999999999999999' },
     'a pid beyond the range': { pid: '2147483648' },
@@ -291,7 +292,7 @@ describe('a record of hostile content', () => {
     'a start time that is no number': { start: 'x' },
   };
 
-  test.each(Object.entries(HOSTILE))('names nobody, though its checksum fits: %s', (_, fields) => {
+  test.each(Object.entries(HOSTILE))('names no holder, even with a valid checksum: %s', (_, fields) => {
     const file = tempLock();
     writeFileSync(file, forgeRecord(fields));
     const report = recorded(file).inspect();
@@ -302,7 +303,7 @@ describe('a record of hostile content', () => {
     expect(guard.fencingToken).toBeTypeOf('bigint');
   });
 
-  test('whose checksum is forged badly names nobody', () => {
+  test('names no holder with an invalid checksum', () => {
     const file = tempLock();
     for (const checksum of ['00000000', 'ffffffff', 'XXXXXXXX', '']) {
       writeFileSync(file, forgeRecord().replace(/checksum .*/, `checksum ${checksum}`));
@@ -310,7 +311,7 @@ describe('a record of hostile content', () => {
     }
   });
 
-  test('with the largest token that is allowed does not stop the lock', () => {
+  test('does not prevent locking if its token is the largest possible', () => {
     const file = tempLock();
     writeFileSync(file, forgeRecord({ token: String(2n ** 63n - 1n), state: 'released' }));
     const guard = recorded(file).acquireSync();
@@ -322,7 +323,7 @@ describe('a record of hostile content', () => {
     next.release();
   });
 
-  test('prints no control character and no escape sequence in the message of a timeout', async () => {
+  test('puts no control characters or escape sequences into the message of a timeout', async () => {
     const file = tempLock();
     const holder = await RecordingActor.holding(file);
     const evil = '\x1b]0;owned\x07\x1b[2J\r\n\u202Eevil\u2028\u009b31m';
@@ -344,7 +345,7 @@ describe('a record of hostile content', () => {
   });
 });
 
-describe('a record says held while the lock is held, and released', () => {
+describe('a record says held while the lock is held, and is marked released', () => {
   async function expectReleasedBy(file: string, guard: LockGuard, end: () => unknown): Promise<void> {
     expect(readRecord(file)).toMatchObject({ held: true, fencingToken: guard.fencingToken, pid: process.pid });
     await end();
@@ -369,13 +370,13 @@ describe('a record says held while the lock is held, and released', () => {
     const file = tempLock();
     const lock = LOCKS[kind]?.(file) as FileLock;
     onTestFinished(() => lock.close());
-    for (const acquire of WAYS_IN) {
+    for (const acquire of ACQUIRE_METHODS) {
       const guard = (await acquire(lock)) as LockGuard;
       await expectReleasedBy(file, guard, () => WAYS[way]?.(guard));
     }
   });
 
-  test('by withLock and jobLock, at a return and at a throw', async () => {
+  test('by withLock and jobLock, when the function returns or throws', async () => {
     const manager = tempManager();
     const file = jobLockFile(manager.jobsDirectory, 'job');
     const lock = recorded(file);
@@ -401,7 +402,7 @@ describe('a record says held while the lock is held, and released', () => {
     }
   });
 
-  test('to one that waited in the kernel, as to one that found it free', async () => {
+  test('when the lock goes to a waiter in the kernel, which then records itself', async () => {
     const file = tempLock();
     const holder = await RecordingActor.holding(file);
     const wait = recorded(file).acquire();
@@ -412,7 +413,7 @@ describe('a record says held while the lock is held, and released', () => {
     expect(readRecord(file)).toMatchObject({ held: true, pid: process.pid, fencingToken: guard.fencingToken });
   });
 
-  test('only where that was asked for', () => {
+  test('only with recordHolder', () => {
     const file = tempLock();
     for (const guard of [
       new FileLock(file).acquireSync(),
@@ -435,7 +436,7 @@ describe('an end without release', () => {
   const inProcess = { where: 'a process' };
   const inWorker = { where: 'a worker' };
   const CASES: Case[] = [
-    // Only a release is one …
+    // Without untilExit() only release() marks the record …
     ...['the end of the script', 'process.exit()', 'an uncaught exception', 'SIGTERM', 'SIGKILL'].map((end) => ({
       end,
       ...inProcess,
@@ -450,7 +451,7 @@ describe('an end without release', () => {
     })),
     { end: 'release()', ...inProcess, untilExit: false, released: true },
     { end: 'release()', ...inWorker, untilExit: false, released: true },
-    // … and where the guard is meant to be held until then, a normal end.
+    // … and with it a normal end does too.
     { end: 'the end of the script', ...inProcess, untilExit: true, released: true },
     { end: 'process.exit()', ...inProcess, untilExit: true, released: true },
     { end: 'the end of the script', ...inWorker, untilExit: true, released: true },
@@ -465,14 +466,14 @@ describe('an end without release', () => {
   ];
 
   test.each(CASES)(
-    'in $where by $end, untilExit $untilExit: marked released is $released',
+    'of $where by $end, untilExit $untilExit: marked as released: $released',
     async ({ end, where, untilExit, released }) => {
       const file = tempLock();
       const inWorker = where === 'a worker';
       const script = await Script.start('recorded-end.cjs', { path: file, inWorker, untilExit, end });
       expect(readRecord(file)?.held).toBe(true);
       if (end.startsWith('SIG')) script.signal(end as NodeJS.Signals);
-      else script.goOn();
+      else script.proceed();
       await script.ended();
       const record = readRecord(file);
       expect(record?.held).toBe(!released);
@@ -482,7 +483,7 @@ describe('an end without release', () => {
     },
   );
 
-  test('of a worker whose process goes on is told, though that process runs', async () => {
+  test('of a worker is reported, even though its process is still running', async () => {
     const file = tempLock();
     const worker = await Actor.worker();
     await RecordingActor.holding(file, worker);
@@ -493,7 +494,7 @@ describe('an end without release', () => {
 });
 
 describe('shared guards', () => {
-  test('write nothing, read nothing, and are marked by nobody', async () => {
+  test('neither read nor write the record', async () => {
     const file = tempLock();
     const lock = recorded(file);
     for (const guard of [lock.acquireSync({ mode: 'shared' }), await lock.acquire({ mode: 'shared' })]) {
@@ -507,7 +508,7 @@ describe('shared guards', () => {
     expect(readFileSync(file, 'utf8')).toBe(before);
   });
 
-  test('that die are no death of a recorded holder', async () => {
+  test('of a process that dies are not reported', async () => {
     const file = tempLock();
     const lock = recorded(file);
     lock.acquireSync().release();
@@ -519,12 +520,12 @@ describe('shared guards', () => {
   });
 });
 
-describe('what cannot be recorded', () => {
-  test.skipIf(!isRoot)('on a full disk: the lock is granted all the same, and the next one records again', () => {
+describe('if the record cannot be written', () => {
+  test.skipIf(!isRoot)('on a full disk, the lock is still granted, and later grants are recorded again', () => {
     const directory = tempDir();
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', directory], { encoding: 'utf8' });
     if (mounted.status !== 0) {
-      console.warn(`Skipped: a full disk. No tmpfs can be mounted here: ${mounted.stderr}`);
+      console.warn(`Skipped: a full disk. tmpfs cannot be mounted: ${mounted.stderr}`);
       return;
     }
     onTestFinished(() => void spawnSync('umount', ['--lazy', directory]));
@@ -545,27 +546,27 @@ describe('what cannot be recorded', () => {
     expect(next.fencingToken).toBeTypeOf('bigint');
   });
 
-  test('in a file that may only be read: the lock is granted all the same', async () => {
-    if (!isRoot) console.warn('Skipped: a read-only file of another user. Only root can become another one.');
+  test('to a read-only file, the lock is still granted', async () => {
+    if (!isRoot) console.warn('Skipped: a read-only file of another user. Only root can switch users.');
     const file = tempLock();
     chmodSync(path.dirname(file), 0o755);
     const pid = await abandon(file);
     chmodSync(file, 0o444);
     const before = readFileSync(file, 'utf8');
-    // Root may write what it likes, so it becomes somebody else.
+    // Root may write any file, so run as another user.
     const through = isRoot ? ['setpriv', '--reuid=54323', '--regid=54323', '--clear-groups'] : [];
     const reader = await RecordingActor.open(file, await Actor.process({ through }));
     for (let round = 0; round < 2; round++) {
-      const told = await reader.acquire();
-      // It cannot replace the record, and so is told each time.
-      expect(told).toMatchObject({ held: true, fencingToken: null, previousHolder: { pid } });
+      const guard = await reader.acquire();
+      // It cannot replace the record, so it is told of the death each time.
+      expect(guard).toMatchObject({ held: true, fencingToken: null, previousHolder: { pid } });
       await reader.release();
     }
     expect(readFileSync(file, 'utf8')).toBe(before);
   });
 });
 
-test('arguments other than the script are in no record and in no report: they can hold secrets', () => {
+test('arguments, which can hold secrets, appear in no record and in no report, except for the script', () => {
   const directory = tempDir();
   const script = path.join(realpathSync(directory), 'worker.js');
   const code = (secret: string) =>
@@ -593,7 +594,7 @@ test('arguments other than the script are in no record and in no report: they ca
   }
 });
 
-test('an inspector never sees half a record, however often it is rewritten', async () => {
+test('inspect() never sees a partial record, however often it is rewritten', async () => {
   const file = tempLock();
   const writer = await RecordingActor.open(file);
   const lock = recorded(file);
@@ -601,26 +602,26 @@ test('an inspector never sees half a record, however often it is rewritten', asy
   const cycling = writer.actor.call<unknown[]>('cycle', { lock: file, rounds: 2000 }).finally(() => {
     ended = true;
   });
-  let [looks, holders] = [0, 0];
+  let [inspections, holders] = [0, 0];
   while (!ended) {
     const { state, holder, abandoned } = lock.inspect();
-    looks++;
+    inspections++;
     expect(['missing', 'free', 'held', 'unknown']).toContain(state);
     if (holder !== null) {
       holders++;
       expect(holder).toMatchObject({ pid: writer.pid, hostname: hostname(), running: true });
       expect(holder.command).toMatch(/^node .*actor\.cjs$/);
     }
-    expect(abandoned, 'of a holder that is alive').not.toBe(true);
+    expect(abandoned, 'while the holder is alive').not.toBe(true);
     if (existsSync(file) && statSync(file).size > 0) expect(readRecord(file)?.pid).toBe(writer.pid);
     await new Promise(setImmediate);
   }
   expect(await cycling).toHaveLength(2000);
-  console.log(`${looks} looks, ${holders} with a holder`);
-  expect(looks).toBeGreaterThan(0);
+  console.log(`${inspections} inspections, ${holders} with a holder`);
+  expect(inspections).toBeGreaterThan(0);
 });
 
-test('who waits in vain is told the recorded holder', async () => {
+test('a wait that times out names the recorded holder', async () => {
   const manager = tempManager();
   const file = jobLockFile(manager.jobsDirectory, 'job');
   const before = Date.now();

@@ -19,25 +19,25 @@ import { tempDir } from '../support/temp-dir.js';
 
 const NO_WAIT = { timeout: 0 };
 
-/** Whether nobody holds the lock of a file. Another FileLock excludes even those of this thread. */
+/** Whether the lock of a file is free. A FileLock of its own conflicts even with guards of this thread. */
 function isFree(file: string): boolean {
   const guard = new FileLock(file).tryAcquire();
   guard?.release();
   return guard !== null;
 }
 
-/** What a call throws or rejects with; fails if it does neither. */
+/** The error that a call throws or rejects with; fails if it does neither. */
 async function failureOf(call: () => unknown): Promise<Error & { code?: string }> {
   try {
     await call();
   } catch (error) {
     return error as Error;
   }
-  throw new Error('it did not fail');
+  throw new Error('the call did not fail');
 }
 
-describe('the files', () => {
-  test("a job's lock is .lock in its directory, which is made", () => {
+describe('the lock files', () => {
+  test("a job's lock file is .lock in its directory, which is created", () => {
     const manager = tempManager();
     const guard = manager.lockJobDirectorySync('job-1');
     expect(guard).toMatchObject({ jobId: 'job-1', path: jobLockFile(manager.jobsDirectory, 'job-1'), held: true });
@@ -46,7 +46,7 @@ describe('the files', () => {
     expect(readdirSync(path.join(manager.jobsDirectory, 'job-1'))).toEqual(['.lock']);
   });
 
-  test("the index's lock is .jobs_index.lock in the jobs directory, which is made", async () => {
+  test("the index's lock file is .jobs_index.lock in the jobs directory, which is created", async () => {
     const manager = tempManager();
     const guard = await manager.lockJobsIndex();
     expect(guard).toMatchObject({ path: indexLockFile(manager.jobsDirectory), held: true });
@@ -54,7 +54,7 @@ describe('the files', () => {
     expect(readdirSync(manager.jobsDirectory)).toEqual(['.jobs_index.lock']);
   });
 
-  test('the jobs directory is absolute, and may be a file URL', () => {
+  test('jobsDirectory is an absolute path, and may be given as a file URL', () => {
     const directory = tempDir();
     const relative = path.relative(process.cwd(), directory);
     for (const each of [directory, relative, pathToFileURL(directory), `${directory}/`]) {
@@ -62,13 +62,13 @@ describe('the files', () => {
     }
   });
 
-  test('they are made with the permissions that were asked for', () => {
+  test('lock files are created with the permissions in fileMode', () => {
     const manager = tempManager({ fileMode: 0o640 });
     const { path: file } = manager.lockJobDirectorySync('job');
     expect(statSync(file).mode & 0o777).toBe(0o640 & ~process.umask());
   });
 
-  test('a job, another job and the index do not exclude each other', async () => {
+  test('locks on different jobs and on the index are independent', async () => {
     const manager = tempManager();
     const guards = [
       await manager.lockJobDirectory('a', NO_WAIT),
@@ -106,7 +106,7 @@ describe('job ids', () => {
     'with a lone surrogate': 'a\ud800b',
     'with a lone low surrogate': 'a\udc00b',
   };
-  const NO_STRINGS: Record<string, unknown> = {
+  const NOT_STRINGS: Record<string, unknown> = {
     undefined: undefined,
     null: null,
     'a number': 7,
@@ -125,13 +125,13 @@ describe('job ids', () => {
       return error;
     }
 
-    test.each(Object.entries(INVALID))('refuses an id that is no one segment of a path: %s', async (_, id) => {
+    test.each(Object.entries(INVALID))('refuses an id that is not a single path segment: %s', async (_, id) => {
       const error = await refusal(id);
       expect(error).toBeInstanceOf(TypeError);
       expect(error.code).toBe('ERR_INVALID_ARG_VALUE');
     });
 
-    test.each(Object.entries(NO_STRINGS))('refuses an id that is no string: %s', async (_, id) => {
+    test.each(Object.entries(NOT_STRINGS))('refuses an id that is not a string: %s', async (_, id) => {
       const error = await refusal(id);
       expect(error).toBeInstanceOf(TypeError);
       expect(error.code).toBe('ERR_INVALID_ARG_TYPE');
@@ -149,7 +149,7 @@ describe('job ids', () => {
     'quo\'te"$(x)\n',
     'x'.repeat(255),
     `x${'é'.repeat(127)}`,
-  ])('are any other names: %j', async (id) => {
+  ])('may be any other name: %j', async (id) => {
     const manager = tempManager();
     expect(manager.isJobLocked(id)).toBe(false);
     expect(manager.unlockJobDirectory(id)).toBe(false);
@@ -219,19 +219,19 @@ describe('invalid arguments', () => {
     expect(existsSync(manager.jobsDirectory)).toBe(false);
   });
 
-  test('a function to run that is none is refused before anything is locked', async () => {
+  test('an fn that is not a function is refused before anything is locked', async () => {
     const manager = tempManager();
-    const none = 'fn' as unknown as () => void;
+    const notAFunction = 'fn' as unknown as () => void;
     const calls = [
-      manager.jobLock('job', none),
-      manager.jobsIndexLock(none),
-      jobDirectoryLock('job', manager.jobsDirectory, none),
+      manager.jobLock('job', notAFunction),
+      manager.jobsIndexLock(notAFunction),
+      jobDirectoryLock('job', manager.jobsDirectory, notAFunction),
     ];
     for (const call of calls) await expect(call).rejects.toMatchObject({ name: 'TypeError', code: TYPE });
     expect(existsSync(manager.jobsDirectory)).toBe(false);
   });
 
-  test('what cannot be honoured is refused: a signal of the blocking calls, a timeout of the try', () => {
+  test('options that cannot be honoured are refused: a signal for sync methods, a timeout for tries', () => {
     const manager = tempManager();
     const signal = new AbortController().signal as never;
     const refused = expect.objectContaining({ name: 'TypeError', code: VALUE });
@@ -249,7 +249,7 @@ describe('exclusion', () => {
   };
 
   test.each(Object.entries(KINDS))(
-    'tasks of one process that want %s are let in one by one, in order',
+    'tasks of one process that lock %s are granted one at a time, in FIFO order',
     async (_, lock) => {
       const manager = tempManager();
       const managers = [manager, manager, managerOf(manager.jobsDirectory)];
@@ -266,7 +266,7 @@ describe('exclusion', () => {
     },
   );
 
-  test('a job that is held has no second holder, and one that is released has', async () => {
+  test('a held job has no second holder until it is released', async () => {
     const manager = tempManager();
     const first = await manager.lockJobDirectory('job');
     const second = manager.lockJobDirectory('job');
@@ -277,7 +277,7 @@ describe('exclusion', () => {
     expect((await second).held).toBe(true);
   });
 
-  test('shared guards of a job admit each other, keep exclusive ones out, and count each', async () => {
+  test('shared guards of a job coexist, exclude exclusive ones, and are counted one by one', async () => {
     const manager = tempManager();
     const shared = { mode: 'shared' } as const;
     const guards = [
@@ -295,7 +295,7 @@ describe('exclusion', () => {
     expect(manager.tryLockJobDirectory('job')?.held).toBe(true);
   });
 
-  test('the blocking call waits for another process, and would not wait for its own thread', async () => {
+  test('lockJobDirectorySync waits for another process, and fails with EDEADLK for its own thread', async () => {
     const manager = tempManager();
     const file = jobLockFile(manager.jobsDirectory, 'job');
     const holder = await RecordingActor.holding(file);
@@ -305,7 +305,7 @@ describe('exclusion', () => {
     expect(() => manager.lockJobDirectorySync('job')).toThrow(expect.objectContaining({ code: 'EDEADLK' }));
   });
 
-  test('the mechanism is the one that was asked for', () => {
+  test('the mechanism option is used', () => {
     const flock = tempManager();
     const fcntl = managerOf(flock.jobsDirectory, { mechanism: 'fcntl' });
     fcntl.lockJobDirectorySync('job');
@@ -313,7 +313,7 @@ describe('exclusion', () => {
     expect(fcntl.tryLockJobDirectory('job')).toBeNull();
   });
 
-  test("the manager's timeout counts where the call has none", async () => {
+  test("the manager's timeout is the default of its calls", async () => {
     const manager = tempManager({ timeout: 1 });
     using _held = managerOf(manager.jobsDirectory).lockJobDirectorySync('job');
     await expect(manager.lockJobDirectory('job')).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT', timeout: 1 });
@@ -322,7 +322,7 @@ describe('exclusion', () => {
 });
 
 describe('what a manager holds', () => {
-  test('it tells, and unlocks; others do not', async () => {
+  test('is reported and unlocked by this manager only', async () => {
     const manager = tempManager();
     const other = managerOf(manager.jobsDirectory);
     expect(manager.getLockStatus()).toEqual({ activeLocks: [], lockCount: 0 });
@@ -348,7 +348,7 @@ describe('what a manager holds', () => {
     ['release()', (guard) => guard.release()],
     ['Symbol.dispose', (guard) => guard[Symbol.dispose]()],
     ['Symbol.asyncDispose', (guard) => guard[Symbol.asyncDispose]()],
-  ])('%s of the guard ends it, also a second time and in the hands of another', async (_, end) => {
+  ])('%s of the guard releases it, and a second call does not affect the next holder', async (_, end) => {
     const manager = tempManager();
     const guard = await manager.lockJobDirectory('job');
     await end(guard);
@@ -361,7 +361,7 @@ describe('what a manager holds', () => {
     expect(isFree(next.path)).toBe(false);
   });
 
-  test('inspectJob sees every process, and takes and makes nothing', async () => {
+  test('inspectJob sees all processes, and neither locks nor creates anything', async () => {
     const manager = tempManager();
     const file = jobLockFile(manager.jobsDirectory, 'job');
     expect(manager.inspectJob('job')).toEqual({ path: file, state: 'missing', holder: null, abandoned: false });
@@ -375,7 +375,7 @@ describe('what a manager holds', () => {
     expect(manager.isJobLocked('job')).toBe(false);
   });
 
-  test('500 jobs are held at once, and all released', async () => {
+  test('500 jobs can be held at once, and are all released by close()', async () => {
     const manager = tempManager();
     const ids = Array.from({ length: 500 }, (_, index) => `job-${index}`);
     const guards = await Promise.all(ids.map((id) => manager.lockJobDirectory(id)));
@@ -400,7 +400,7 @@ describe('the scoped forms', () => {
     ],
   ];
 
-  test.each(FORMS)('%s holds while the function runs, and passes its result through', async (_, run, fileOf) => {
+  test.each(FORMS)('%s holds the lock while the function runs, and returns its result', async (_, run, fileOf) => {
     const manager = tempManager();
     const file = fileOf(manager.jobsDirectory);
     for (const fn of [() => 42, async () => 42]) {
@@ -418,7 +418,7 @@ describe('the scoped forms', () => {
   });
 
   test.each(FORMS)(
-    '%s releases when the function throws or rejects, and passes that through',
+    '%s releases when the function throws or rejects, and rejects with the same error',
     async (_, run, fileOf) => {
       const manager = tempManager();
       const failure = new Error('mine');
@@ -433,7 +433,7 @@ describe('the scoped forms', () => {
     },
   );
 
-  test.each(FORMS)('%s bears a function that releases early', async (_, run, fileOf) => {
+  test.each(FORMS)('%s allows the function to release early', async (_, run, fileOf) => {
     const manager = tempManager();
     const file = fileOf(manager.jobsDirectory);
     const freeInside = await run(manager, (guard) => {
@@ -445,7 +445,7 @@ describe('the scoped forms', () => {
 });
 
 describe('the function tryLockJobDirectory', () => {
-  test('gives the guard of a free job, and null of a busy one', async () => {
+  test('resolves with the guard of a free job, and with null for a held one', async () => {
     const base = path.join(tempDir(), 'jobs');
     const guard = await tryLockJobDirectory('job', base);
     expect(guard).toMatchObject({ jobId: 'job', held: true, path: jobLockFile(base, 'job') });
@@ -457,7 +457,7 @@ describe('the function tryLockJobDirectory', () => {
     next?.release();
   });
 
-  test('waits for as long as it is told', async () => {
+  test('waits for as long as its timeout says', async () => {
     const manager = tempManager();
     const held = await manager.lockJobDirectory('job');
     const waiting = tryLockJobDirectory('job', manager.jobsDirectory, { timeout: Number.POSITIVE_INFINITY });
@@ -467,7 +467,7 @@ describe('the function tryLockJobDirectory', () => {
     expect(guard?.held).toBe(true);
   });
 
-  test('throws whatever is not contention', async () => {
+  test('rejects with every error other than contention', async () => {
     const base = tempDir();
     await expect(tryLockJobDirectory('job', '/dev/null/jobs')).rejects.toMatchObject({
       name: 'LockError',
@@ -480,7 +480,7 @@ describe('the function tryLockJobDirectory', () => {
 });
 
 describe('close()', () => {
-  test('releases everything, rejects the pending waits and all later calls, any number of times', async () => {
+  test('releases everything, rejects pending waits and later calls, and is idempotent', async () => {
     const manager = tempManager();
     const file = jobLockFile(manager.jobsDirectory, 'busy');
     await RecordingActor.holding(file);
@@ -490,7 +490,7 @@ describe('close()', () => {
       manager.lockJobDirectory('busy'), // behind it
       manager.lockJobDirectory('a'), // behind a guard of this thread
       manager.lockJobsIndex(),
-      manager.jobLock('busy', () => expect.unreachable('nobody let it in')),
+      manager.jobLock('busy', () => expect.unreachable('the lock was never granted')),
     ];
     const closed = { name: 'LockError', code: 'ERR_LOCK_CLOSED', path: manager.jobsDirectory };
     const rejections = waits.map((wait) => expect(wait).rejects.toMatchObject(closed));
@@ -516,7 +516,7 @@ describe('close()', () => {
     expect(() => manager.lockJobDirectorySync('new')).toThrow(refused);
     expect(() => manager.tryLockJobDirectory('new')).toThrow(refused);
     expect(existsSync(path.join(manager.jobsDirectory, 'new'))).toBe(false);
-    expect(existsSync(guards[0]?.path ?? '')).toBe(true); // cleaned nothing
+    expect(existsSync(guards[0]?.path ?? '')).toBe(true); // nothing was cleaned up
   });
 
   test('a manager is disposable', () => {
@@ -529,7 +529,7 @@ describe('close()', () => {
     expect(() => manager.tryLockJobDirectory('job')).toThrow(expect.objectContaining({ code: 'ERR_LOCK_CLOSED' }));
   });
 
-  test('leaves nothing held, at whatever moment of an acquisition it comes', async () => {
+  test('leaves nothing held, at whatever moment of an acquisition it is called', async () => {
     for (let turns = 0; turns < 12; turns++) {
       const manager = tempManager();
       const acquisitions = Promise.allSettled([manager.lockJobDirectory('job'), manager.lockJobsIndex()]);
@@ -545,7 +545,7 @@ describe('close()', () => {
     }
   });
 
-  test('leaves the guards and waits of other managers alone', async () => {
+  test('does not affect the guards and waits of other managers', async () => {
     const manager = tempManager();
     const other = managerOf(manager.jobsDirectory);
     const guard = await other.lockJobDirectory('job');
@@ -560,7 +560,7 @@ describe('close()', () => {
 });
 
 describe('a signal', () => {
-  test('ends a wait with its reason, whatever that is', async () => {
+  test('rejects a wait with its reason, whatever that is', async () => {
     const manager = tempManager();
     const held = [await manager.lockJobDirectory('job'), await manager.lockJobsIndex()];
     for (const reason of [new Error('mine'), 'a string', undefined]) {
@@ -584,7 +584,7 @@ describe('a signal', () => {
     expect(existsSync(manager.jobsDirectory)).toBe(false);
   });
 
-  test('leaves no listener behind, and takes nothing back', async () => {
+  test('keeps no listener after the grant, and an abort then has no effect', async () => {
     const manager = tempManager();
     const controller = new AbortController();
     const counts = { added: 0, removed: 0 };
@@ -606,7 +606,7 @@ describe('a signal', () => {
   });
 });
 
-test('a waiter never brings a deleted job directory back', async () => {
+test('a waiter never recreates a deleted job directory', async () => {
   const manager = tempManager();
   const file = jobLockFile(manager.jobsDirectory, 'job');
   const holder = await RecordingActor.holding(file);
@@ -618,6 +618,6 @@ test('a waiter never brings a deleted job directory back', async () => {
   await holder.release();
   await Promise.all(waits);
   expect(readdirSync(manager.jobsDirectory)).toEqual([]);
-  // Who comes anew makes it anew.
+  // A new acquisition does.
   expect((await manager.lockJobDirectory('job')).held).toBe(true);
 });

@@ -31,8 +31,8 @@ const KINDS: Record<string, Kind> = {
   },
 };
 
-describe.each(Object.entries(KINDS))('a manager that is closed when %s was granted, but not delivered', (_, kind) => {
-  /** Managers of one lock each, that was abandoned by a process that was killed. */
+describe.each(Object.entries(KINDS))('a manager that is closed between the grant and the delivery of %s', (_, kind) => {
+  /** A factory of managers, each with one lock that a killed process abandoned. */
   async function abandoned(): Promise<{ pid: number; makeManager: () => { manager: JobLockManager; file: string } }> {
     const original = kind.file(tempManager().jobsDirectory);
     const pid = await abandon(original);
@@ -47,14 +47,14 @@ describe.each(Object.entries(KINDS))('a manager that is closed when %s was grant
     return { pid, makeManager };
   }
 
-  /** As if the grant had never been. */
+  /** Everything is as if the lock had not been granted. */
   async function expectWithdrawn(manager: JobLockManager, pid: number): Promise<void> {
     expect(manager.getLockStatus()).toEqual({ activeLocks: [], lockCount: 0 });
     const next = await kind.lock(managerOf(manager.jobsDirectory));
     expect([next.held, next.previousHolder?.pid]).toEqual([true, pid]);
   }
 
-  test('rejects, holds nothing, and keeps from nobody who abandoned it', async () => {
+  test('rejects, holds nothing, and leaves the abandoned lock to the next holder', async () => {
     const { pid, makeManager } = await abandoned();
     const { manager } = makeManager();
     const wait = kind.lock(manager);
@@ -63,10 +63,10 @@ describe.each(Object.entries(KINDS))('a manager that is closed when %s was grant
     await expectWithdrawn(manager, pid);
   });
 
-  test('does so also for one that had waited', async () => {
+  test('does so for a waiter too', async () => {
     const { pid, makeManager } = await abandoned();
     const { manager, file } = makeManager();
-    const guard = new FileLock(file).acquireSync(); // who records nothing
+    const guard = new FileLock(file).acquireSync(); // writes no record
     const wait = kind.lock(manager);
     await nextTurn();
     guard.release();
@@ -77,7 +77,7 @@ describe.each(Object.entries(KINDS))('a manager that is closed when %s was grant
 
   const MICROTASKS = Array.from({ length: 12 }, (_, index) => index);
 
-  test('rejects whenever the close comes, but for the very moment between a promise and its reaction', async () => {
+  test('rejects at every moment before the promise is resolved', async () => {
     const { pid, makeManager } = await abandoned();
     const seen: unknown[] = [];
     const expected: unknown[] = [];
@@ -100,23 +100,23 @@ describe.each(Object.entries(KINDS))('a manager that is closed when %s was grant
       await settled;
       const next = await kind.lock(managerOf(manager.jobsDirectory));
       if (outcome === 'a guard that is not held') {
-        between++; // its promise was resolved already when the close came
+        between++; // its promise was already resolved when the manager was closed
         continue;
       }
-      seen.push({ microtasks, outcome, told: next.previousHolder?.pid });
+      seen.push({ microtasks, outcome, previousPid: next.previousHolder?.pid });
       expected.push({
         microtasks,
         outcome: delivered ? 'a held guard' : 'ERR_LOCK_CLOSED',
-        told: delivered ? undefined : pid,
+        previousPid: delivered ? undefined : pid,
       });
       if (!delivered) early++;
     }
     expect(seen).toEqual(expected);
-    expect(early).toBeLessThan(MICROTASKS.length); // the last ones came after the delivery
+    expect(early).toBeLessThan(MICROTASKS.length); // the last ones were closed after the delivery
     expect(between).toBeLessThanOrEqual(1);
   });
 
-  test('runs nothing without the lock, whenever the close comes', async () => {
+  test('never runs the function without the lock, whenever it is closed', async () => {
     const { pid, makeManager } = await abandoned();
     const seen: unknown[] = [];
     const expected: unknown[] = [];
@@ -135,11 +135,11 @@ describe.each(Object.entries(KINDS))('a manager that is closed when %s was grant
       manager.close();
       const outcome = await settled;
       const next = await kind.lock(managerOf(manager.jobsDirectory));
-      seen.push({ microtasks, ran, outcome, told: next.previousHolder?.pid });
+      seen.push({ microtasks, ran, outcome, previousPid: next.previousHolder?.pid });
       expected.push(
         delivered
-          ? { microtasks, ran: 'with the lock', outcome: true, told: undefined }
-          : { microtasks, ran: undefined, outcome: 'ERR_LOCK_CLOSED', told: pid },
+          ? { microtasks, ran: 'with the lock', outcome: true, previousPid: undefined }
+          : { microtasks, ran: undefined, outcome: 'ERR_LOCK_CLOSED', previousPid: pid },
       );
       if (!delivered) early++;
     }
@@ -148,7 +148,7 @@ describe.each(Object.entries(KINDS))('a manager that is closed when %s was grant
   });
 });
 
-describe('options that are getters of a class are honoured', () => {
+describe('options that are getters of a class are read', () => {
   class Options {
     get timeout(): number {
       return 50;
@@ -158,7 +158,7 @@ describe('options that are getters of a class are honoured', () => {
     }
   }
   type Call = (manager: JobLockManager, options: AcquireOptions) => Promise<LockGuard | null>;
-  /** Gives the guard that `use` is run with. */
+  /** Resolves with the guard that `use` receives. */
   const scoped = async (use: (fn: (guard: LockGuard) => void) => Promise<void>) => {
     let inside: LockGuard | null = null;
     await use((guard) => {
@@ -174,9 +174,9 @@ describe('options that are getters of a class are honoured', () => {
     'the function jobDirectoryLock': (manager, options) =>
       scoped((fn) => jobDirectoryLock('job', manager.jobsDirectory, fn, options)),
   };
-  const tryIt: Call = (manager, options) => tryLockJobDirectory('job', manager.jobsDirectory, options);
+  const tryLock: Call = (manager, options) => tryLockJobDirectory('job', manager.jobsDirectory, options);
 
-  test.each(Object.entries(WAITS))('timeout, by %s', async (_, call) => {
+  test.each(Object.entries(WAITS))('timeout by %s', async (_, call) => {
     const manager = tempManager();
     manager.lockJobDirectorySync('job');
     await manager.lockJobsIndex();
@@ -184,16 +184,16 @@ describe('options that are getters of a class are honoured', () => {
     await expect(wait).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT', timeout: 50 });
   });
 
-  test('timeout, by the function tryLockJobDirectory', async () => {
+  test('timeout by the function tryLockJobDirectory', async () => {
     const manager = tempManager();
     const guard = manager.lockJobDirectorySync('job');
-    expect(await tryIt(manager, new Options())).toBeNull();
+    expect(await tryLock(manager, new Options())).toBeNull();
     class Patient {
       get timeout(): number {
         return Number.POSITIVE_INFINITY;
       }
     }
-    const wait = tryIt(manager, new Patient());
+    const wait = tryLock(manager, new Patient());
     await nextTurn();
     guard.release();
     const next = await wait;
@@ -201,8 +201,8 @@ describe('options that are getters of a class are honoured', () => {
     next?.release();
   });
 
-  test.each([...Object.entries(WAITS), ['the function tryLockJobDirectory', tryIt] as const])(
-    'mode, by %s',
+  test.each([...Object.entries(WAITS), ['the function tryLockJobDirectory', tryLock] as const])(
+    'mode by %s',
     async (_, call) => {
       const guard = await call(tempManager(), new Options());
       expect(guard?.mode).toBe('shared');
@@ -211,11 +211,11 @@ describe('options that are getters of a class are honoured', () => {
   );
 });
 
-describe('clean-up with a signal of another realm, which has no throwIfAborted', () => {
+describe('clean-up with a signal that lacks throwIfAborted, as from another realm', () => {
   const signalOf = (aborted: boolean, reason?: unknown) =>
     ({ aborted, reason, addEventListener() {}, removeEventListener() {} }) as unknown as AbortSignal;
 
-  test('cleans', async () => {
+  test('removes lock files', async () => {
     const manager = tempManager();
     manager.lockJobDirectorySync('job').release();
     const stale = await manager.cleanupStaleLocks({ maxAge: 0, signal: signalOf(false) });
@@ -232,7 +232,7 @@ describe('clean-up with a signal of another realm, which has no throwIfAborted',
   });
 });
 
-test('a signal that many waits share is listened to without a warning, and by nobody in the end', async () => {
+test('a signal shared by many waits causes no warning and keeps no listener', async () => {
   const manager = tempManager();
   manager.lockJobDirectorySync('job');
   const actor = await Actor.process();

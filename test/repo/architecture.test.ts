@@ -4,9 +4,9 @@ import ts from 'typescript';
 import { expect, test } from 'vitest';
 
 const ROOT = path.join(__dirname, '../..');
-const LONGEST = 400;
+const MAX_LINES = 400;
 
-/** The source files of a folder with their text, by their paths from the root. */
+/** The source files of a folder: their text by path from the root. */
 function sources(folder: string): Map<string, string> {
   const names = readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => path.extname(name) !== '')
@@ -37,7 +37,7 @@ function filesWith(...kinds: ts.SyntaxKind[]): string[] {
   return [...lib].filter(([name, text]) => kinds.some((kind) => kindsIn(name, text).has(kind))).map(([name]) => name);
 }
 
-/** What each file of lib/ imports of lib/, types included. */
+/** The imports of each file of lib/ from lib/, types included. */
 const imports = new Map(
   [...lib].map(([name, text]) => [
     name,
@@ -48,7 +48,7 @@ const imports = new Map(
   ]),
 );
 
-/** A way from a file back to itself along the imports. */
+/** A chain of imports from a file back to itself. */
 function findCycle(): string[] | undefined {
   const done = new Set<string>();
   function search(name: string, way: readonly string[]): string[] | undefined {
@@ -69,7 +69,7 @@ function findCycle(): string[] | undefined {
   return undefined;
 }
 
-test('the imports of lib/ name files of lib/', () => {
+test('relative imports in lib/ resolve to files of lib/', () => {
   const all = [...imports.values()].flat();
   expect(all.length).toBeGreaterThan(0);
   expect(all.filter((name) => !lib.has(name))).toEqual([]);
@@ -79,12 +79,12 @@ test('the imports of lib/ have no cycles, not even of types', () => {
   expect(findCycle()).toBeUndefined();
 });
 
-test('one file speaks Node-API', () => {
+test('one file includes Node-API', () => {
   expect(filesThat(native, /#include\s*[<"](napi|node_api|js_native_api)/)).toEqual(['native/call.h']);
   expect(filesThat(native, /#include "call.h"/)).toEqual(['native/addon.cc']);
 });
 
-test('one file knows libuv', () => {
+test('one file includes libuv', () => {
   expect(filesThat(native, /#include\s*[<"]uv/)).toEqual(['native/thread.cc']);
 });
 
@@ -92,27 +92,27 @@ test('one file loads the addon', () => {
   expect(filesThat(lib, /node-gyp-build/)).toEqual(['lib/native.ts']);
 });
 
-test('only the files of the operating systems make raw system calls', () => {
+test('only the platform files make raw system calls', () => {
   const callers = filesThat(native, /\bsyscall\s*\(/);
   expect(callers).not.toEqual([]);
   expect(callers.filter((name) => !/^native\/os_\w+\.cc$/.test(name))).toEqual([]);
 });
 
-test('the native code includes system headers of one system only in the files of that system', () => {
+test('only the platform files include platform headers', () => {
   const users = filesThat(native, /#include\s*<(linux|mach|libkern)\/|\b__linux__\b|\b__APPLE__\b/);
   expect(users.filter((name) => !/^native\/os_\w+\.cc$/.test(name))).toEqual([]);
 });
 
-test('nothing in lib/ is of the type any', () => {
+test('lib/ does not use the type any', () => {
   expect(filesWith(ts.SyntaxKind.AnyKeyword)).toEqual([]);
 });
 
-test('nothing in lib/ is a default export', () => {
+test('lib/ has no default exports', () => {
   expect(filesWith(ts.SyntaxKind.ExportAssignment, ts.SyntaxKind.DefaultKeyword)).toEqual([]);
   expect(filesThat(lib, /\bas default\b/)).toEqual([]);
 });
 
-test('no file is too long to be read', () => {
+test('no file is too long', () => {
   const lengths = [...lib, ...native].map(([name, text]) => ({ name, lines: text.split('\n').length - 1 }));
-  expect(lengths.filter(({ lines }) => lines > LONGEST)).toEqual([]);
+  expect(lengths.filter(({ lines }) => lines > MAX_LINES)).toEqual([]);
 });

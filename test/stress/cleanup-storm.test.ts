@@ -18,7 +18,7 @@ const ACQUIRERS: { sync: boolean; options: FileLockOptions }[] = [
 
 interface Possession {
   interval: Interval;
-  /** What it made of the counter; undefined when it was killed inside. */
+  /** The counter after its update; undefined if it was killed while it held the lock. */
   value: bigint | undefined;
 }
 
@@ -35,7 +35,7 @@ const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => tota
 const removedBy = (cleaner: LoggedProcess) => sum(cleaner.text.split('\n').map(Number));
 
 test(
-  'clean-up that removes whatever nobody holds lets no two in at once, and loses no update',
+  'concurrent clean-up breaks neither exclusion nor the update of a shared counter',
   async () => {
     const directory = tempDir();
     const jobsDirectory = path.join(directory, 'jobs');
@@ -53,8 +53,8 @@ test(
     const all = [...acquirers, ...cleaners];
 
     const end = performance.now() + STORM_SECONDS * 1000;
-    // However slow the machine: everybody must have had its turn.
-    while (performance.now() < end || !all.every((each) => each.hasBegun) || sum(cleaners.map(removedBy)) < 100) {
+    // However slow the machine is, every process must have had its turn.
+    while (performance.now() < end || !all.every((each) => each.hasStarted) || sum(cleaners.map(removedBy)) < 100) {
       await delay(100);
       expect(all.filter((each) => each.hasFailed).map((each) => each.log)).toEqual([]);
     }
@@ -65,12 +65,12 @@ test(
     expect(findOverlap(possessions.map(({ interval }) => interval))).toBeUndefined();
     const values = possessions.flatMap(({ value }) => (value === undefined ? [] : [value]));
     const lost = values.findIndex((value, index) => index > 0 && value <= (values[index - 1] ?? 0n));
-    expect(lost, 'the possession that did not see the update before it').toBe(-1);
-    // Nobody is inside twice for one update: whoever was killed inside may have counted, or not.
-    const killedInside = possessions.length - values.length;
+    expect(lost, 'the possession that missed the update before it').toBe(-1);
+    // A process that was killed while it held the lock may have updated the counter or not.
+    const killedWhileHolding = possessions.length - values.length;
     const last = values.at(-1) ?? 0n;
     expect(Number(last)).toBeGreaterThanOrEqual(values.length);
-    expect(Number(last)).toBeLessThanOrEqual(values.length + killedInside);
+    expect(Number(last)).toBeLessThanOrEqual(values.length + killedWhileHolding);
   },
   STORM_TIMEOUT,
 );

@@ -9,11 +9,11 @@ import { findOverlap, type Interval } from '../support/intervals.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const FIXTURE = path.join(__dirname, '../fixtures/contender.cjs');
-/** How long each test torments at least; NATIVE_FILE_LOCK_STRESS_SECONDS makes it longer. */
+/** The minimum duration of each test; NATIVE_FILE_LOCK_STRESS_SECONDS overrides it. */
 const SECONDS = Number(process.env.NATIVE_FILE_LOCK_STRESS_SECONDS ?? 3);
-/** And how often the lock must have gone from one process to another, altogether 10,000 times and more. */
+/** The minimum number of hand-offs between processes in each test, more than 10,000 in all. */
 const HAND_OFFS = 3_500;
-const TORMENT_MS = 20;
+const MAX_PAUSE_MS = 20;
 
 const KINDS: { sync: boolean; tasks: number; options: FileLockOptions }[] = [
   { sync: false, tasks: 3, options: {} },
@@ -22,7 +22,7 @@ const KINDS: { sync: boolean; tasks: number; options: FileLockOptions }[] = [
   { sync: true, tasks: 1, options: { keepOpen: true } },
 ];
 
-/** One possession of the lock. The value that it gave the counter; undefined when it was killed inside. */
+/** One possession of the lock. `value` is the counter after its update; undefined if killed while holding the lock. */
 interface Possession {
   contender: Contender;
   interval: Interval;
@@ -44,15 +44,15 @@ class Contender {
     this.ended = once(this.#child, 'exit');
   }
 
-  get hasEntered(): boolean {
+  get hasBeenGranted(): boolean {
     return statSync(this.log).size > 0;
   }
 
-  get isInside(): boolean {
+  get isHolding(): boolean {
     return /\+ \d+\n$/.test(readFileSync(this.log, 'latin1').slice(-64));
   }
 
-  /** Ended though nobody killed it: it failed. */
+  /** Whether the process exited by itself, which it never should. */
   get hasFailed(): boolean {
     return this.#child.exitCode !== null;
   }
@@ -61,12 +61,12 @@ class Contender {
     this.#child.kill('SIGSTOP');
   }
 
-  goOn(): void {
+  resume(): void {
     this.#child.kill('SIGCONT');
   }
 
   kill(): void {
-    this.#killedAt = process.hrtime.bigint(); // before it: up to here it held what it held
+    this.#killedAt = process.hrtime.bigint(); // taken before the kill: until then it held what it held
     this.#child.kill('SIGKILL');
   }
 
@@ -75,7 +75,7 @@ class Contender {
     return Array.from(entries, ([, entered = '', left, value]) => {
       const from = BigInt(entered);
       const to = left === undefined ? (this.#killedAt ?? from) : BigInt(left);
-      // It may have come in between the look at the clock and its death.
+      // It may have been granted between the reading of the clock and its death.
       return {
         contender: this,
         interval: [from, to < from ? from : to],
@@ -92,7 +92,7 @@ function history(contenders: readonly Contender[]): Possession[] {
 const countHandOffs = (possessions: readonly Possession[]): number =>
   possessions.filter(({ contender }, index) => index > 0 && contender !== possessions[index - 1]?.contender).length;
 
-/** Later possessions must have seen what earlier ones wrote: else an update was lost. */
+/** Later possessions must see what earlier ones wrote; otherwise an update was lost. */
 function findLostUpdate(possessions: readonly Possession[]): [Possession, Possession] | undefined {
   let last: Possession | undefined;
   for (const each of possessions) {
@@ -106,11 +106,11 @@ function findLostUpdate(possessions: readonly Possession[]): [Possession, Posses
 const VARIANTS: { name: string; options: FileLockOptions; removes: boolean }[] = [
   { name: 'flock', options: { mechanism: 'flock' }, removes: false },
   { name: 'fcntl', options: { mechanism: 'fcntl' }, removes: false },
-  { name: 'flock, and holders remove the file', options: { mechanism: 'flock' }, removes: true },
+  { name: 'flock, with holders that remove the file', options: { mechanism: 'flock' }, removes: true },
 ];
 
 test.each(VARIANTS)(
-  'no two processes are ever inside at once, whoever is killed or stopped: $name',
+  'two processes never hold the lock at once, even if processes are killed or stopped: $name',
   async ({ name, options, removes }) => {
     const directory = tempDir();
     const counter = path.join(directory, 'counter');
@@ -135,32 +135,32 @@ test.each(VARIANTS)(
       alive[slot] = contender;
     }
 
-    const counts = { kills: 0, killsInside: 0, stops: 0 };
-    /** Stops one, and kills it when it is found inside. */
-    async function torment(): Promise<void> {
+    const counts = { kills: 0, killsWhileHolding: 0, stops: 0 };
+    /** Stops a random process, and kills it if it holds the lock. */
+    async function stopOrKillOne(): Promise<void> {
       const victim = alive[Math.floor(Math.random() * alive.length)];
-      if (!victim?.hasEntered) return;
+      if (!victim?.hasBeenGranted) return;
       victim.stop();
       counts.stops++;
       await delay(Math.random() * 5);
-      const inside = victim.isInside;
-      if (!inside && Math.random() < 0.9) {
-        victim.goOn();
+      const holding = victim.isHolding;
+      if (!holding && Math.random() < 0.9) {
+        victim.resume();
         return;
       }
       victim.kill();
       counts.kills++;
-      if (inside) counts.killsInside++;
+      if (holding) counts.killsWhileHolding++;
       await victim.ended;
       start(victim.slot);
     }
 
     for (const slot of KINDS.keys()) start(slot);
     const end = performance.now() + SECONDS * 1000;
-    while (performance.now() < end || counts.killsInside < 5 || countHandOffs(history(all)) < HAND_OFFS) {
+    while (performance.now() < end || counts.killsWhileHolding < 5 || countHandOffs(history(all)) < HAND_OFFS) {
       for (let round = 0; round < 10; round++) {
-        await delay(Math.random() * TORMENT_MS);
-        await torment();
+        await delay(Math.random() * MAX_PAUSE_MS);
+        await stopOrKillOne();
       }
       expect(alive.filter((each) => each.hasFailed)).toEqual([]);
     }

@@ -12,14 +12,14 @@ interface Answer {
   error?: { message: string };
 }
 
-/** Another contender: a child process or a worker thread that obeys commands (test/fixtures/actor.cjs). */
+/** A contender in a child process or a worker thread, driven by commands (test/fixtures/actor.cjs). */
 export class Actor {
   #lastId = 0;
   readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
 
   private constructor(
     private readonly subject: ChildProcess | Worker,
-    /** Resolves when the actor has ended, however that came. */
+    /** Resolves when the actor has exited, for whatever reason. */
     readonly ended: Promise<unknown>,
   ) {
     subject.on('message', (answer: Answer) => {
@@ -34,7 +34,7 @@ export class Actor {
     });
   }
 
-  /** `through`: a command that runs the process for us, such as `setpriv`, with its arguments. */
+  /** `through`: a wrapper command that executes the process, such as `setpriv`, with its arguments. */
   static async process(
     options: { env?: NodeJS.ProcessEnv; execArgv?: string[]; through?: readonly string[] } = {},
   ): Promise<Actor> {
@@ -59,7 +59,7 @@ export class Actor {
     return (this.subject as ChildProcess).pid ?? 0;
   }
 
-  /** Sends a command; rejects with the error that it threw there. */
+  /** Sends a command. Rejects with the error that the command threw in the actor. */
   call<T = unknown>(command: string, args: Record<string, unknown> = {}): Promise<T> {
     const id = ++this.#lastId;
     const answer = new Promise<T>((resolve, reject) => {
@@ -68,12 +68,12 @@ export class Actor {
       if (this.subject instanceof Worker) this.subject.postMessage(message);
       else this.subject.send(message);
     });
-    // Of a command that nobody waits for, the end of the actor may be the only answer.
+    // If the actor exits first, a call that nobody awaits must not become an unhandled rejection.
     answer.catch(() => {});
     return answer;
   }
 
-  /** Runs a function there. It sees its arguments and nothing else; `require('../..')` is the package. */
+  /** Runs a function in the actor. It sees only its arguments; `require('../..')` is the package. */
   run<T, A = undefined>(
     body: (require: NodeJS.Require, argument: A) => T | Promise<T>,
     argument?: A,
@@ -86,7 +86,7 @@ export class Actor {
     process.kill(this.pid, name);
   }
 
-  /** Kills the process or terminates the thread, and waits for its end. */
+  /** Kills the process or terminates the thread, and waits until it has exited. */
   async end(): Promise<void> {
     if (this.subject instanceof Worker) await this.subject.terminate();
     else if (this.subject.exitCode === null && this.subject.signalCode === null) this.subject.kill('SIGKILL');

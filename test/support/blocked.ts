@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 
-/** Long enough for whatever is not blocked to get through on this machine, mostly. */
+/** Usually long enough for a promise that is not blocked to settle. */
 const QUIET_MS = 50;
 
 /**
- * Asserts that a promise stays pending for a while. It cannot fail on a slow machine for being slow:
- * it fails only if the promise does settle.
+ * Asserts that a promise stays pending for a while. A slow machine cannot make it fail: it fails only if
+ * the promise settles.
  */
 export async function expectBlocked(promise: Promise<unknown>): Promise<void> {
   const settled = promise.then(

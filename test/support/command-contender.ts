@@ -2,12 +2,12 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 import type { LockMode } from '../../lib/index.js';
-import { type Contender, cycleOf, type Possession, type Wanted } from './contender.js';
+import { type AcquireRequest, type Contender, cycleOf, type Possession } from './contender.js';
 import type { Interval } from './intervals.js';
 
 /**
- * A command that takes the lock, prints `held`, and holds until its input ends. Where it shall not
- * wait, it ends without printing when somebody else holds the lock.
+ * A command that acquires the lock, prints `held`, and holds the lock until its standard input closes.
+ * Without `wait` it exits without printing anything if the lock is held elsewhere.
  */
 export type LockCommand = (path: string, mode: LockMode, wait: boolean) => readonly [file: string, ...args: string[]];
 
@@ -23,13 +23,13 @@ export const flockCommand: LockCommand = (path, mode, wait) => [
 
 let python: string | undefined;
 
-/** The interpreter itself: `python3` may be a script that looks for it, ten times as long as the rest takes. */
+/** The interpreter itself: `python3` may be a wrapper script, whose lookup takes ten times as long as the rest. */
 function pythonExecutable(): string {
   python ??= spawnSync('python3', ['-c', 'import sys; print(sys.executable, end="")'], { encoding: 'utf8' }).stdout;
   return python;
 }
 
-/** A function of Python's fcntl module: `flock`, or `lockf`, which takes a plain POSIX lock. */
+/** A function of Python's fcntl module: `flock`, or `lockf`, which takes a traditional POSIX lock. */
 export function pythonCommand(call: 'flock' | 'lockf'): LockCommand {
   return (path, mode, wait) => {
     const operation = `fcntl.${mode === 'shared' ? 'LOCK_SH' : 'LOCK_EX'}${wait ? '' : ' | fcntl.LOCK_NB'}`;
@@ -47,10 +47,10 @@ with open(sys.argv[1], 'a+') as file:
   };
 }
 
-/** Whether the command is there; says so if not, since what is left untested must be seen. */
+/** Whether the command is installed. Prints a warning if it is not, so that the missing tests are noticed. */
 export function isInstalled(command: string): boolean {
   const installed = spawnSync(command, ['--version']).status === 0;
-  if (!installed) console.warn(`Not tested against ${command}: it is not installed here`);
+  if (!installed) console.warn(`Not tested against ${command}: it is not installed`);
   return installed;
 }
 
@@ -69,16 +69,16 @@ class CommandPossession implements Possession {
   }
 }
 
-/** Another program, started anew for each possession. */
+/** Another program, started once for each acquisition. */
 export class CommandContender implements Contender {
   constructor(
     private readonly command: LockCommand,
     private readonly path: string,
   ) {}
 
-  async acquire({ mode = 'exclusive' }: Wanted = {}): Promise<Possession> {
+  async acquire({ mode = 'exclusive' }: AcquireRequest = {}): Promise<Possession> {
     const possession = await this.#start(mode, true);
-    if (possession === null) throw new Error('the command has ended without the lock');
+    if (possession === null) throw new Error('the command exited without the lock');
     return possession;
   }
 
@@ -95,7 +95,7 @@ export class CommandContender implements Contender {
     const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const ended = once(child, 'exit');
     onTestFinished(async () => {
-      child.stdin.end(); // ends a child of its own too, which a signal would not reach
+      child.stdin.end(); // also ends the command's own child, which the signal does not reach
       child.kill('SIGKILL');
       await ended;
     });

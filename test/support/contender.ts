@@ -2,27 +2,27 @@ import type { AcquireOptions, FileLock, FileLockOptions, LockGuard, LockMode } f
 import type { Actor } from './actor.js';
 import type { Interval } from './intervals.js';
 
-/** What a contender got. */
+/** A lock held by a contender. */
 export interface Possession {
-  /** A time (monotonic, nanoseconds) at which it was already held. */
+  /** A monotonic time, in nanoseconds, at which the lock was already held. */
   readonly since: bigint;
-  /** Answers with a time at which it was still held, when it is held no more. */
+  /** Releases the lock. Resolves with a time at which it was still held. */
   release(): Promise<bigint>;
 }
 
-export type Wanted = Pick<AcquireOptions, 'mode' | 'timeout'>;
+export type AcquireRequest = Pick<AcquireOptions, 'mode' | 'timeout'>;
 
-/** Somebody who can ask for the lock of one path, wherever it runs and whatever it is written in. */
+/** Anything that can lock one path: this thread, another thread or process, another program. */
 export interface Contender {
-  acquire(wanted?: Wanted): Promise<Possession>;
+  acquire(request?: AcquireRequest): Promise<Possession>;
   tryAcquire(mode?: LockMode): Promise<Possession | null>;
-  /** Takes and releases the lock again and again; answers with when it had it. */
+  /** Acquires and releases the lock in a loop. Resolves with the intervals in which it held the lock. */
   cycle(rounds: number, mode?: LockMode): Promise<Interval[]>;
 }
 
 const now = () => process.hrtime.bigint();
 
-/** {@link Contender.cycle} for those who have no faster way. */
+/** {@link Contender.cycle} for contenders without a faster implementation of their own. */
 export async function cycleOf(contender: Contender, rounds: number, mode?: LockMode): Promise<Interval[]> {
   const intervals: Interval[] = [];
   for (let round = 0; round < rounds; round++) {
@@ -43,12 +43,12 @@ class LocalPossession implements Possession {
   }
 }
 
-/** This very thread. */
+/** A contender in this thread. */
 export class LocalContender implements Contender {
   constructor(private readonly lock: FileLock) {}
 
-  async acquire(wanted?: Wanted): Promise<Possession> {
-    return new LocalPossession(await this.lock.acquire(wanted));
+  async acquire(request?: AcquireRequest): Promise<Possession> {
+    return new LocalPossession(await this.lock.acquire(request));
   }
 
   async tryAcquire(mode?: LockMode): Promise<Possession | null> {
@@ -72,24 +72,25 @@ class RemotePossession implements Possession {
     readonly since: bigint,
   ) {}
 
-  /** As often as one likes. */
+  /** May be called more than once. */
   release(): Promise<bigint> {
     return this.actor.call<bigint>('evaluate', { code: RELEASE, argument: this.guard });
   }
 
   /**
-   * Releases when somebody waits for the lock in the kernel. The actor is at it when this resolves, so
-   * that the caller may block its own thread; `released` then tells when.
+   * Releases the lock once a waiter is blocked in the kernel. When this resolves the actor is already
+   * watching for one, so the caller may block its own thread. `released` resolves with the time of the
+   * release.
    */
   async releaseWhenAwaited(mode?: LockMode): Promise<{ released: Promise<bigint> }> {
     const released = this.actor.call<bigint>('releaseWhenAwaited', { guard: this.guard, path: this.path, mode });
-    // Messages arrive in order: who has answered a later one has the earlier one too.
+    // Messages arrive in order: once a later one is answered, the earlier one has been received.
     await this.actor.call('evaluate', { code: '' });
     return { released };
   }
 }
 
-/** Another thread or process. */
+/** A contender in another thread or process. */
 export class RemoteContender implements Contender {
   private constructor(
     private readonly actor: Actor,
@@ -103,7 +104,7 @@ export class RemoteContender implements Contender {
     return new RemoteContender(actor, path, lock);
   }
 
-  async acquire(options?: Wanted): Promise<RemotePossession> {
+  async acquire(options?: AcquireRequest): Promise<RemotePossession> {
     const guard = `guard ${++names}`;
     const since = await this.actor.call<bigint>('acquire', { lock: this.lock, guard, options });
     return new RemotePossession(this.actor, this.path, guard, since);

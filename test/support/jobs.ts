@@ -9,39 +9,39 @@ export const jobLockFile = (jobsDirectory: string, jobId: string) => path.join(j
 /** The lock file of the jobs index. */
 export const indexLockFile = (jobsDirectory: string) => path.join(jobsDirectory, '.jobs_index.lock');
 
-/** A manager, closed after the test, of a jobs directory that is not there yet. */
+/** A manager of a jobs directory that does not exist yet, closed after the test. */
 export function tempManager(options?: JobLockManagerOptions): JobLockManager {
   return managerOf(path.join(tempDir(), 'jobs'), options);
 }
 
-/** Another manager, closed after the test. */
+/** A manager of this jobs directory, closed after the test. */
 export function managerOf(jobsDirectory: string | URL, options?: JobLockManagerOptions): JobLockManager {
   const manager = new JobLockManager(jobsDirectory, options);
   onTestFinished(() => manager.close());
   return manager;
 }
 
-/** What a guard of another process tells of itself. */
-export interface Told {
+/** The state of a guard in another process. */
+export interface GuardState {
   held: boolean;
   mode: LockMode;
   previousHolder: LockHolder | null;
   fencingToken: bigint | null;
 }
 
-/** Another process (or thread) that records what it holds of one path. */
+/** Another process or thread that locks one path and records itself as the holder. */
 export class RecordingActor {
   private constructor(readonly actor: Actor) {}
 
   static async open(path: string, actor?: Actor, options: object = {}): Promise<RecordingActor> {
     const opened = new RecordingActor(actor ?? (await Actor.process()));
-    const forEver = { recordHolder: true, timeout: Number.POSITIVE_INFINITY, ...options };
-    await opened.actor.call('open', { lock: path, path, options: forEver });
+    const lockOptions = { recordHolder: true, timeout: Number.POSITIVE_INFINITY, ...options };
+    await opened.actor.call('open', { lock: path, path, options: lockOptions });
     await opened.actor.call('evaluate', { code: 'globalThis.lock = locks.get(argument)', argument: path });
     return opened;
   }
 
-  /** Opened, and already inside. */
+  /** Opens the lock and acquires it. */
   static async holding(path: string, actor?: Actor, options?: object): Promise<RecordingActor> {
     const holder = await RecordingActor.open(path, actor, options);
     await holder.acquire();
@@ -52,7 +52,7 @@ export class RecordingActor {
     return this.actor.pid;
   }
 
-  async acquire(mode: LockMode = 'exclusive'): Promise<Told> {
+  async acquire(mode: LockMode = 'exclusive'): Promise<GuardState> {
     await this.actor.call('evaluate', {
       code: `return lock.acquire({ mode: argument }).then((guard) => void guards.set('held', guard))`,
       argument: mode,
@@ -64,14 +64,14 @@ export class RecordingActor {
     await this.actor.call('release', { guard: 'held' });
   }
 
-  /** Dies inside, as a crash does. */
+  /** Kills the process while it holds the lock, as a crash would. */
   async crash(): Promise<void> {
     this.actor.signal('SIGKILL');
     await this.actor.ended;
   }
 }
 
-/** A process has held the lock of this path, and was killed inside. Answers with its pid. */
+/** Runs a process that acquires the lock and is killed while it holds it. Resolves with its pid. */
 export async function abandon(path: string): Promise<number> {
   const holder = await RecordingActor.holding(path);
   await holder.crash();

@@ -8,7 +8,7 @@ import { tempLock } from './temp-dir.js';
 
 type Pair = readonly [Contender, Contender];
 
-/** Every conflict of modes: only shared ones admit each other. */
+/** Every pair of modes that conflicts: only shared locks are compatible. */
 const CONFLICTS: readonly (readonly [held: LockMode, wanted: LockMode])[] = [
   ['exclusive', 'exclusive'],
   ['exclusive', 'shared'],
@@ -20,12 +20,12 @@ const bothWays = ([a, b]: Pair): readonly Pair[] => [
   [b, a],
 ];
 
-/** What must be true of any two that contend for one path. */
+/** The laws that hold for any two contenders of one path. */
 export function lockLaws(name: string, makeContenders: (path: string) => Promise<Pair>, rounds = 100): void {
   describe(name, () => {
     const contenders = () => makeContenders(tempLock());
 
-    test('a conflicting try is refused while the other holds, and takes nothing', async () => {
+    test('tryAcquire fails while a conflicting lock is held, and leaves nothing locked', async () => {
       for (const [holder, other] of bothWays(await contenders())) {
         for (const [held, wanted] of CONFLICTS) {
           const possession = await holder.acquire({ mode: held });
@@ -38,7 +38,7 @@ export function lockLaws(name: string, makeContenders: (path: string) => Promise
       }
     });
 
-    test('a conflicting waiter stays out until the release, which lets it in', async () => {
+    test('a conflicting waiter blocks until the lock is released, and is then granted', async () => {
       for (const [holder, other] of bothWays(await contenders())) {
         for (const [held, wanted] of CONFLICTS) {
           const possession = await holder.acquire({ mode: held });
@@ -52,7 +52,7 @@ export function lockLaws(name: string, makeContenders: (path: string) => Promise
       }
     });
 
-    test('shared locks admit each other, and an exclusive one waits for the last of them', async () => {
+    test('shared locks coexist, and an exclusive lock is granted only after the last of them', async () => {
       for (const [one, other] of bothWays(await contenders())) {
         const first = await one.acquire({ mode: 'shared' });
         const second = await other.acquire({ mode: 'shared' });
@@ -68,7 +68,7 @@ export function lockLaws(name: string, makeContenders: (path: string) => Promise
       }
     });
 
-    test('a release is idempotent and never frees what another holds', async () => {
+    test('release is idempotent and never releases a lock held by another contender', async () => {
       for (const [one, other] of bothWays(await contenders())) {
         const mine = await one.acquire();
         await mine.release();
@@ -80,14 +80,14 @@ export function lockLaws(name: string, makeContenders: (path: string) => Promise
       }
     });
 
-    test('in contended loops the two never have it at once, unless both share it', async () => {
+    test('two contenders in a loop never hold conflicting locks at the same time', async () => {
       const [one, other] = await contenders();
       for (const [oneMode, otherMode] of CONFLICTS) {
         let ended = false;
         const theirs = other.cycle(rounds, otherMode).finally(() => {
           ended = true;
         });
-        // As long as the other, which may be slower.
+        // Runs as long as the other contender, which may be slower.
         const mine: Interval[] = [];
         do {
           mine.push(...(await one.cycle(rounds, oneMode)));

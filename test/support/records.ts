@@ -15,7 +15,7 @@ export interface RecordFields {
   command: string;
 }
 
-/** By somebody else's implementation: gzip ends with the checksum and the length (RFC 1952). */
+/** By an independent implementation: gzip data ends with the checksum and the length (RFC 1952). */
 function crc32(text: string): string {
   const zipped = gzipSync(text);
   return zipped
@@ -24,7 +24,7 @@ function crc32(text: string): string {
     .padStart(8, '0');
 }
 
-/** A record as the format's document describes it, written without the library: by default, of this process. */
+/** A record per docs/lock-file-format.md, written without the library. By default it names this process. */
 export function forgeRecord(changes: Partial<RecordFields> = {}): string {
   const { pid, startTime, bootId, pidNamespace } = thisProcess();
   const fields: RecordFields = {
@@ -42,7 +42,7 @@ export function forgeRecord(changes: Partial<RecordFields> = {}): string {
   return sealRecord(['native-file-lock 1', ...Object.entries(fields).map(([key, value]) => `${key} ${value}`)]);
 }
 
-/** Lines, with the checksum over them. */
+/** Joins the lines and appends their checksum. */
 export function sealRecord(lines: readonly string[]): string {
   const text = `${lines.join('\n')}\n`;
   return `${text}checksum ${crc32(text)}\n`;

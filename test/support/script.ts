@@ -3,16 +3,16 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** How a program ended, and how long after it was told to. */
+/** How a program ended, and how long after it was asked to. */
 export interface Ending {
   code: number | null;
   signal: NodeJS.Signals | null;
   milliseconds: number;
 }
 
-/** A program of test/fixtures, for what an actor cannot do: end by itself. It prints `ready`, and obeys one line of input. */
+/** A program in test/fixtures that, unlike an actor, ends by itself. It prints `ready` and waits for a line of input. */
 export class Script {
-  #toldAt = performance.now();
+  #askedAt = performance.now();
   readonly #child: ChildProcess;
   readonly #ended: Promise<[number | null, NodeJS.Signals | null]>;
   #output = '';
@@ -20,7 +20,7 @@ export class Script {
   private constructor(name: string, argument: unknown) {
     const file = path.join(__dirname, '../fixtures', name);
     this.#child = spawn(process.execPath, [file, JSON.stringify(argument)], { stdio: ['pipe', 'pipe', 'pipe'] });
-    this.#child.stdin?.on('error', () => {}); // it may end before it has read all
+    this.#child.stdin?.on('error', () => {}); // it may exit before it has read everything
     this.#child.stdout?.on('data', (text) => {
       this.#output += text;
     });
@@ -34,38 +34,38 @@ export class Script {
     });
   }
 
-  /** Resolves when it has printed `ready`. */
+  /** Resolves once the program has printed `ready`. */
   static async start(name: string, argument: unknown): Promise<Script> {
     const script = new Script(name, argument);
     await script.printed('ready');
     return script;
   }
 
-  /** What it has printed, errors included. */
+  /** Everything printed so far, on both streams. */
   get output(): string {
     return this.#output;
   }
 
   async printed(text: string): Promise<void> {
     while (!this.#output.includes(text)) {
-      if (this.#child.exitCode !== null) throw new Error(`it ended without printing ${text}: ${this.#output}`);
+      if (this.#child.exitCode !== null) throw new Error(`it exited without printing ${text}: ${this.#output}`);
       await Promise.race([once(this.#child.stdout as NodeJS.ReadableStream, 'data'), this.#ended]);
     }
   }
 
-  /** Says that it may go on. */
-  goOn(): void {
-    this.#toldAt = performance.now();
+  /** Sends the line of input that the program waits for. */
+  proceed(): void {
+    this.#askedAt = performance.now();
     this.#child.stdin?.end('go\n');
   }
 
   signal(name: NodeJS.Signals): void {
-    this.#toldAt = performance.now();
+    this.#askedAt = performance.now();
     this.#child.kill(name);
   }
 
   async ended(): Promise<Ending> {
     const [code, signal] = await this.#ended;
-    return { code, signal, milliseconds: performance.now() - this.#toldAt };
+    return { code, signal, milliseconds: performance.now() - this.#askedAt };
   }
 }

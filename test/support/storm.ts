@@ -5,18 +5,18 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 
-/** How long a storm lasts at least; NATIVE_FILE_LOCK_STRESS_SECONDS makes it longer. */
+/** The minimum duration of a stress test; NATIVE_FILE_LOCK_STRESS_SECONDS overrides it. */
 export const STORM_SECONDS = Number(process.env.NATIVE_FILE_LOCK_STRESS_SECONDS ?? 6);
 export const STORM_TIMEOUT = STORM_SECONDS * 1000 + 120_000;
 
 /**
- * A program of test/fixtures that runs until it is killed and keeps a log, which survives it. It gets
- * the log's path as `log`, beside its other arguments.
+ * A program in test/fixtures that runs until it is killed and keeps a log, which survives it. It receives
+ * the path of the log as `log`, along with its other arguments.
  */
 export class LoggedProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
-  /** By the monotonic clock: up to here, at least, it held what it held. */
+  /** Monotonic time just before the kill: at least until then the process held what it held. */
   killedAt: bigint | undefined;
 
   constructor(
@@ -39,24 +39,24 @@ export class LoggedProcess {
     return readFileSync(this.log, 'latin1');
   }
 
-  get hasBegun(): boolean {
+  get hasStarted(): boolean {
     return statSync(this.log).size > 0;
   }
 
-  /** Ended though nobody killed it: it failed. */
+  /** Whether the process exited by itself, which it never should. */
   get hasFailed(): boolean {
     return this.#child.exitCode !== null;
   }
 
-  /** Stops it, and answers with whether its log ends within a possession, whose line begins with a plus. */
+  /** Stops the process. Resolves with whether it holds the lock: then the last line of its log begins with a plus. */
   async stopped(): Promise<boolean> {
     this.#child.kill('SIGSTOP');
-    // The signal is sent, but it may take effect only a little later, on another processor.
+    // The signal may take effect a little later, on another processor.
     while (!/\) [tTZX] /.test(readFileSync(`/proc/${this.pid}/stat`, 'latin1'))) await delay(1);
     return /(^|\n)\+[^\n]*\n$/.test(this.text.slice(-256));
   }
 
-  goOn(): void {
+  resume(): void {
     this.#child.kill('SIGCONT');
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** A directory for one test, removed after it. */
+/** A temporary directory, removed after the test. */
 export function tempDir(): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'native-file-lock-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));

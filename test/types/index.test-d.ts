@@ -1,4 +1,4 @@
-// Misuse is marked by @ts-expect-error, and not by tsd's expectError: so tsc can check this file too.
+// Misuse is marked with @ts-expect-error instead of tsd's expectError, so that tsc can check this file too.
 import { expectAssignable, expectNotAssignable, expectType } from 'tsd';
 import {
   type AcquireOptions,
@@ -41,7 +41,7 @@ expectType<LockReport>(lock.inspect());
 expectType<void>(lock.close());
 expectType<void>(lock[Symbol.dispose]());
 
-// What the function gives is what withLock resolves to, whether it is a promise or not.
+// withLock resolves with the result of the function, whether that is a promise or not.
 expectType<Promise<number>>(lock.withLock(() => 1));
 expectType<Promise<number>>(lock.withLock(async () => 1));
 expectType<Promise<string>>(lock.withLock((guard) => guard.path, { timeout: 1, signal }));
@@ -96,7 +96,7 @@ expectAssignable<FileLockOptions>({
   keepOpen: true,
   recordHolder: true,
 });
-// Undefined is as good as absent, also under exactOptionalPropertyTypes.
+// Undefined means absent, also with exactOptionalPropertyTypes.
 expectAssignable<FileLockOptions>({
   mode: undefined,
   timeout: undefined,
@@ -111,7 +111,7 @@ expectAssignable<AcquireSyncOptions>({ mode: undefined, timeout: undefined });
 expectAssignable<TryAcquireOptions>({ mode: undefined });
 expectNotAssignable<AcquireSyncOptions>({ signal });
 expectNotAssignable<TryAcquireOptions>({ timeout: 1 });
-// One object may serve all of them only if none of them would ignore a part of it.
+// Options of one method are assignable to another one only if that would not ignore any of them.
 expectAssignable<AcquireOptions>({} as AcquireSyncOptions);
 expectAssignable<AcquireSyncOptions>({} as TryAcquireOptions);
 expectNotAssignable<AcquireSyncOptions>({} as AcquireOptions);

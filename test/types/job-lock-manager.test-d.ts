@@ -1,4 +1,4 @@
-// Misuse is marked by @ts-expect-error, and not by tsd's expectError: so tsc can check this file too.
+// Misuse is marked with @ts-expect-error instead of tsd's expectError, so that tsc can check this file too.
 import { expectAssignable, expectNotAssignable, expectType } from 'tsd';
 import {
   type AcquireOptions,
@@ -28,7 +28,7 @@ new JobLockManager('jobs', { keepOpen: true });
 // @ts-expect-error
 ({ ...manager }).jobsDirectory = 5;
 
-// Undefined is as good as absent, also under exactOptionalPropertyTypes.
+// Undefined means absent, also with exactOptionalPropertyTypes.
 expectAssignable<JobLockManagerOptions>({
   timeout: undefined,
   mechanism: undefined,
@@ -42,7 +42,7 @@ expectAssignable<Parameters<JobLockManager['cleanupStaleLocks']>[0]>({
   signal: undefined,
 });
 
-// A job's guard is a lock's guard that knows its job.
+// A JobLockGuard is a LockGuard with a job id.
 expectType<Promise<JobLockGuard>>(manager.lockJobDirectory('job'));
 expectType<Promise<JobLockGuard>>(
   manager.lockJobDirectory('job', { mode: 'shared', timeout: 0, signal: new AbortController().signal }),
@@ -74,7 +74,7 @@ expectType<LockReport>(manager.inspectJob('job'));
 expectType<{ activeLocks: string[]; lockCount: number }>(manager.getLockStatus());
 expectType<void>(manager.close());
 
-// The scoped forms pass results through, promised ones too.
+// The scoped forms resolve with the result of the function, whether that is a promise or not.
 expectType<Promise<number>>(manager.jobLock('job', () => 5));
 expectType<Promise<number>>(manager.jobLock('job', async (it) => expectType<JobLockGuard>(it) as unknown as number));
 expectType<Promise<LockGuard>>(manager.lockJobsIndex());
