@@ -1,5 +1,5 @@
-// The least that an addon can do: the same system calls behind Node-API, for one file at a time,
-// with no queue, no deadline, no guard, no error. What is between this and floor.c is Node.js.
+// A minimal addon: the same system calls behind Node-API, for one file at a time, without queue,
+// deadline, guard or errors. The difference between this and floor.c is the cost of Node.js.
 
 #include <fcntl.h>
 #include <node_api.h>

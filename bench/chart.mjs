@@ -6,7 +6,7 @@ const COLOURS = { ours: '#2563eb', floor: '#475569', peer: '#cbd5e1' };
 
 const escapeText = (text) => text.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`);
 
-/** Bars of very different lengths, each ten times being the same distance, as one SVG. */
+/** Renders the charts as one SVG: horizontal bars on a logarithmic scale. */
 export function chartSvg(charts) {
   const parts = [];
   let y = 0;

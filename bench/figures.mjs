@@ -1,4 +1,4 @@
-/** The value below which a share of them lies. */
+/** The value below which the given share of the values lies. */
 export function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
@@ -10,13 +10,13 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Jain's index of fairness: 1 when all have the same, 1/n when one has everything. */
+/** Jain's fairness index: 1 if all values are equal, 1/n if one has everything. */
 export function jainIndex(values) {
   const sum = values.reduce((a, b) => a + b, 0);
   return sum ** 2 / (values.length * values.reduce((a, b) => a + b * b, 0));
 }
 
-/** Three significant digits, and thousands apart. */
+/** Three significant digits, with thousands separators. */
 export function show(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return '–';
   if (value >= 1000) return Math.round(value).toLocaleString('en-US');

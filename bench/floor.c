@@ -1,5 +1,5 @@
-// The floor: what the same system calls cost without JavaScript around them. Answers the commands
-// of bench/side.mjs, one a line, as the programs in bench/sides do.
+// The floor: the cost of the same system calls without JavaScript. Answers the commands of
+// bench/side.mjs, one per line, like the programs in bench/sides.
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-// As native/lock_file.cc opens a lock file.
+// The flags with which native/lock_file.cc opens a lock file.
 static const int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
 static int64_t now(void) {
@@ -48,7 +48,7 @@ static int open_lock(const char* path) {
   return fd;
 }
 
-// Whether the path still names the locked file, as after every grant.
+// Checks that the path still names the locked file, as the library does after every grant.
 static void check_identity(const char* path) {
   struct stat named;
   check(fstatat(AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW), path);
@@ -67,7 +67,7 @@ static int64_t warm(const char* path, long cycles) {
   return time;
 }
 
-// `recorded`: with a record of the usual size, read and written at the grant, and written at the
+// `recorded`: with a record of the usual size, which is read and written on grant, and written on
 // release.
 static int64_t cold(const char* path, long cycles, int recorded) {
   char record[330] = "";
@@ -89,7 +89,7 @@ static int64_t cold(const char* path, long cycles, int recorded) {
   return now() - start;
 }
 
-// How often the lock was had between two times of the clock.
+// Counts the grants between two times of the monotonic clock.
 static int64_t loop(const char* path, int64_t start, int64_t end) {
   int fd = open_lock(path);
   int64_t grants = 0;
@@ -111,11 +111,11 @@ static void* sleep_on(void* nothing) {
   return nothing;
 }
 
-// Opens and locks so many files; replies what each hundred took.
+// Opens and locks `count` files; replies with the time for each hundred.
 static void many(const char* directory, long count) {
   char path[PATH_MAX];
-  // With a second thread, as in every Node process, the kernel lets all processors pass a barrier
-  // when the table of descriptors grows: some milliseconds each time.
+  // In a process with more than one thread, as every Node process is, the kernel waits for an RCU
+  // grace period whenever the descriptor table grows: some milliseconds each time.
   pthread_t thread;
   pthread_create(&thread, NULL, sleep_on, NULL);
   int64_t start = now();
@@ -134,7 +134,7 @@ static void many(const char* directory, long count) {
   fflush(stdout);
 }
 
-// Makes the lock files of so many jobs, two hours old.
+// Creates the lock files of `count` jobs, two hours old.
 static void make_jobs(const char* directory, long count) {
   char path[PATH_MAX];
   struct timespec times[2];
@@ -151,7 +151,7 @@ static void make_jobs(const char* directory, long count) {
   }
 }
 
-// CPU time of trying so many locks, which others hold, each 10 ms.
+// CPU time of trying `count` locks, all held elsewhere, every 10 ms.
 static int64_t poll_locks(const char* directory, long count, long milliseconds) {
   static int files[1000];
   char path[PATH_MAX];
@@ -174,7 +174,7 @@ static int fcntl_lock(int fd, short type) {
   return fcntl(fd, F_OFD_SETLK, &range);
 }
 
-// The calls of native/stale_lock.cc.
+// The system calls of native/stale_lock.cc.
 static int remove_stale(int jobs, const char* job) {
   static char content[1024];
   const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
@@ -246,8 +246,8 @@ int main(void) {
       check(flock(held, LOCK_EX), "flock");
       reply(now());
     } else if (strcmp(command, "release") == 0) {
-      // Whoever gave the command shall sleep again when the lock becomes free, and when it is
-      // granted: the two processes have the processors for themselves.
+      // Let the process that sent the command go to sleep again before the release, and reply only
+      // after the grant: so holder and waiter have the processors to themselves.
       sleep_ns(1000000);
       int64_t time = now();
       flock(held, LOCK_UN);

@@ -4,7 +4,7 @@ function compare(figure, [direction, limit]) {
   return direction === '≤' ? figure <= limit : figure >= limit;
 }
 
-/** What a row says of its bar: reached, and the aim too, or not, or there is nothing to say. */
+/** Whether a row meets its bar, and its aim too; empty if it has no bar. */
 export function verdict({ figure, bar, aim }) {
   if (bar === undefined || Number.isNaN(figure)) return '';
   if (!compare(figure, bar)) return 'NO';
@@ -24,7 +24,7 @@ function cellsOf(row) {
   ];
 }
 
-/** A Markdown table, which is also readable in a terminal. */
+/** A Markdown table, aligned so that it is readable in a terminal too. */
 function markdown(header, lines) {
   const all = [header, ...lines];
   const widths = header.map((_, column) => Math.max(...all.map((line) => line[column].length)));

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { median } from './figures.mjs';
 
 /**
- * Runs the measures in turns, so many rounds, the order reversed in every other one. Gives each one's
- * results. A measure that fails is out, and its result is the error.
+ * Runs the measures in turn for a number of rounds, in reversed order in every other round. Returns the
+ * results by name. A measure that fails is not run again, and its result is the error.
  */
 export async function interleave(rounds, measures) {
   const results = Object.fromEntries(Object.keys(measures).map((name) => [name, []]));
@@ -22,14 +22,14 @@ export async function interleave(rounds, measures) {
   return results;
 }
 
-/** The same for sides without which there is nothing to compare: a failure of one is the work's. */
+/** As `interleave`, for sides that are all needed: if one fails, the benchmark fails. */
 export async function interleaveAll(rounds, measures) {
   const results = await interleave(rounds, measures);
   for (const each of Object.values(results)) if (each instanceof Error) throw each;
   return results;
 }
 
-/** The median, or NaN for a side that failed. */
+/** The median, or NaN if the side failed. */
 export const medianOf = (results) => (results instanceof Error ? Number.NaN : median(results));
 
 /** One hand-off: the time (ns) from just before the holder's release to just after the waiter's grant. */

@@ -16,7 +16,7 @@ import { idleWaits, takeOvers, timeouts } from './measurements/waiting.mjs';
 import { behaviourTable, rowsTable, verdict } from './report.mjs';
 import { killAll } from './side.mjs';
 
-const works = {
+const benchmarks = {
   cycles,
   tasks,
   'hand-off': handOffs,
@@ -34,9 +34,10 @@ const works = {
 const { values: flags } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 });
-const chosen = flags.only?.split(',') ?? Object.keys(works);
-const unknown = chosen.filter((name) => works[name] === undefined);
-if (unknown.length > 0) throw new Error(`No such work: ${unknown}. There are: ${Object.keys(works).join(', ')}`);
+const chosen = flags.only?.split(',') ?? Object.keys(benchmarks);
+const unknown = chosen.filter((name) => benchmarks[name] === undefined);
+if (unknown.length > 0)
+  throw new Error(`No such benchmark: ${unknown}. Available: ${Object.keys(benchmarks).join(', ')}`);
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const build = here('build');
@@ -53,7 +54,7 @@ function buildFloor() {
   );
 }
 
-/** The least addon, where Node.js came with its headers; else null, and the rows do without. */
+/** Builds the bare addon if the headers of Node.js are installed; else returns null, and its figures are omitted. */
 function buildBareAddon() {
   const headers = path.join(path.dirname(process.execPath), '../include/node');
   if (!existsSync(path.join(headers, 'node_api.h'))) return null;
@@ -68,11 +69,11 @@ function buildBareAddon() {
   return output;
 }
 
-/** Which peers there are, and why the others are not. A quick run installs nothing: it needs no network. */
+/** Which peers are available, and why the others are not. A quick run installs nothing and needs no network. */
 function preparePeers() {
   const versions = JSON.parse(readFileSync(path.join(peersFolder, 'package.json'), 'utf8')).optionalDependencies;
   if (!flags.quick && !existsSync(path.join(peersFolder, 'node_modules'))) {
-    console.log('Installing the peers, once …');
+    console.log('Installing the peers (only once) …');
     try {
       execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--silent'], {
         cwd: peersFolder,
@@ -80,12 +81,12 @@ function preparePeers() {
         timeout: 120_000,
       });
     } catch (error) {
-      console.log(`They could not be installed: ${error.message}`);
+      console.log(`The peers could not be installed: ${error.message}`);
     }
   }
   const peers = {};
   for (const [name, version] of Object.entries(versions)) {
-    let state = 'not installed, or it could not be built';
+    let state = 'not installed, or failed to build';
     if (existsSync(path.join(peersFolder, 'node_modules', name))) {
       try {
         execFileSync(process.execPath, ['-e', `require(${JSON.stringify(name)})`], {
@@ -104,7 +105,7 @@ function preparePeers() {
     const version = execFileSync('python3', ['--version'], { encoding: 'utf8' }).trim().replace('Python ', '');
     peers.python = { version, missing: null };
   } catch {
-    peers.python = { version: '', missing: 'there is no python3' };
+    peers.python = { version: '', missing: 'python3 is not installed' };
   }
   return peers;
 }
@@ -156,7 +157,7 @@ for (const name of chosen) {
   const folder = path.join(scratch, name);
   mkdirSync(folder);
   try {
-    const result = await works[name]({
+    const result = await benchmarks[name]({
       scratch: folder,
       quick: flags.quick,
       peers: available.filter((peer) => peer !== 'async-mutex'),
@@ -174,7 +175,7 @@ for (const name of chosen) {
 
 if (rows.length > 0) console.log(`\n${rowsTable(rows)}`);
 if (Object.keys(behaviours).length > 0) console.log(`\n${behaviourTable(behaviours)}`);
-// What is kept with the sources comes from whole runs only.
+// Only complete runs update the results that are kept with the sources.
 const results = flags.quick || flags.only ? build : here('.');
 writeFileSync(
   path.join(results, 'results.json'),

@@ -3,9 +3,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 /**
- * The programs that are measured, each a process of its own that answers commands, one a line, with
- * one line of numbers. So the sides of a comparison run in turns within milliseconds of each other,
- * and what disturbs the machine disturbs them all. One that does not answer in time is ended, alone.
+ * The programs under measurement. Each runs in a process of its own and answers commands, one per line,
+ * with one line of numbers. So the sides of a comparison take turns within milliseconds, and noise on the
+ * machine affects all of them. A side that does not answer in time is killed; the others go on.
  */
 const FLOOR = fileURLToPath(new URL('./build/floor', import.meta.url));
 const sideProgram = (name) => fileURLToPath(new URL(`./sides/${name}`, import.meta.url));
@@ -19,7 +19,7 @@ export class Side {
   #lines = [];
   #readers = [];
   #ended = null;
-  #complaint = '';
+  #stderr = '';
 
   constructor(name, file, args) {
     this.name = name;
@@ -31,14 +31,14 @@ export class Side {
       else this.#lines.push(line);
     });
     this.#child.stderr.on('data', (text) => {
-      this.#complaint += text;
+      this.#stderr += text;
     });
-    this.#child.stdin.on('error', () => {}); // it has ended, which the next question says
+    this.#child.stdin.on('error', () => {}); // the process has exited; the next command reports it
     this.exited = new Promise((resolve) => {
       const end = (why) => {
         running.delete(this);
-        const complaint = this.#complaint.split('\n').find((line) => /error|cannot/i.test(line)) ?? '';
-        this.#ended = new Error(`${name} ended (${why}) ${complaint}`.trim());
+        const error = this.#stderr.split('\n').find((line) => /error|cannot/i.test(line)) ?? '';
+        this.#ended = new Error(`${name} exited (${why}) ${error}`.trim());
         for (const { reject } of this.#readers) reject(this.#ended);
         this.#readers = [];
         resolve();
@@ -52,7 +52,7 @@ export class Side {
     this.#child.stdin.write(`${words.join(' ')}\n`);
   }
 
-  /** The next line, as numbers. Rejects, and ends the process, when there is none in time. */
+  /** The next line, as numbers. Rejects and kills the process if none arrives in time. */
   async receive(limit = 20_000) {
     if (this.#lines.length > 0) return this.#lines.shift().split(' ').map(Number);
     if (this.#ended) throw this.#ended;
@@ -71,7 +71,7 @@ export class Side {
     }
   }
 
-  /** The first number of the answer to a command. */
+  /** Sends a command and resolves with the first number of the answer. */
   async ask(...words) {
     this.send(...words);
     return (await this.receive())[0];
@@ -97,7 +97,7 @@ export const peerSide = (name) =>
     ? new Side(name, 'python3', [sideProgram('flock_polling.py')])
     : new Side(name, process.execPath, [sideProgram('peer.mjs'), name]);
 
-/** Also after a failure nothing keeps running. */
+/** Leaves no process behind, even after a failure. */
 export function killAll() {
   for (const side of running) side.kill();
 }

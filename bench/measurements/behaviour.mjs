@@ -3,12 +3,12 @@ import { show } from '../figures.mjs';
 import { NoAnswer, peerSide } from '../side.mjs';
 
 /**
- * How the other packages behave where locks go wrong. No times that matter: these run all at once, each
- * in processes of its own that are ended when they do not answer.
+ * How the other packages behave where locks tend to fail. Timing does not matter here: all of these run
+ * concurrently, each in processes of its own, which are killed if they do not answer.
  */
 export async function behaviour({ scratch, quick, peers }) {
-  const patience = quick ? 2000 : 17_000;
-  const stopped = quick ? 1500 : 17_000;
+  const grantLimit = quick ? 2000 : 17_000;
+  const stoppedFor = quick ? 1500 : 17_000;
   const seconds = (nanoseconds) => `${show(nanoseconds / 1e9)} s`;
 
   async function check(name, test, otherwise) {
@@ -28,10 +28,10 @@ export async function behaviour({ scratch, quick, peers }) {
     }
   }
 
-  async function twice(side, path) {
+  async function holdTwice(side, path) {
     return (await side().ask('holdTwice', path)) === 1 ? 'two holders' : 'excluded';
   }
-  async function pool(side, path) {
+  async function readDuringWaits(side, path) {
     await side().ask('hold', path);
     const waiter = side();
     await waiter.ask('ready');
@@ -44,7 +44,7 @@ export async function behaviour({ scratch, quick, peers }) {
     const waiter = side();
     await waiter.ask('exitBesideWait', path);
     const ended = await Promise.race([waiter.exited.then(() => true), delay(2000, false)]);
-    return ended ? 'ends' : 'hangs until the grant';
+    return ended ? 'ends' : 'hangs until granted';
   }
   async function kill(side, path) {
     const holder = side();
@@ -54,7 +54,7 @@ export async function behaviour({ scratch, quick, peers }) {
     await delay(50);
     const killed = Number(process.hrtime.bigint());
     holder.kill();
-    const [granted] = await waiter.receive(patience);
+    const [granted] = await waiter.receive(grantLimit);
     return `after ${seconds(granted - killed)}`;
   }
   async function stop(side, path) {
@@ -64,25 +64,25 @@ export async function behaviour({ scratch, quick, peers }) {
     await waiter.ask('wait', path);
     await delay(50);
     holder.kill('SIGSTOP');
-    const granted = await waiter.receive(stopped).then(
+    const granted = await waiter.receive(stoppedFor).then(
       () => true,
       () => false,
     );
-    return granted ? 'two holders: the lock was stolen' : 'keeps it';
+    return granted ? 'two holders: the lock was stolen' : 'keeps the lock';
   }
 
   const columns = {
-    'second handle of one process': [twice],
-    'fs.readFile beside 4 waits': [pool, 'not while they wait'],
-    'process.exit() beside a wait': [exit],
-    'holder killed: next one': [kill, `not within ${patience / 1000} s`],
-    [`holder stopped for ${stopped / 1000} s`]: [stop],
+    'second handle in one process': [holdTwice],
+    'fs.readFile during 4 waits': [readDuringWaits, 'blocked by the waits'],
+    'process.exit() during a wait': [exit],
+    'holder killed: next grant': [kill, `none within ${grantLimit / 1000} s`],
+    [`holder stopped for ${stoppedFor / 1000} s`]: [stop],
   };
   const table = await Promise.all(
     peers.map(async (name) => {
       const cells = await Promise.all(
         Object.entries(columns).map(async ([column, [test, otherwise]]) => {
-          // The Python module is a loop, not a package: it blocks its thread and has nothing to ask here.
+          // Python's module is a blocking loop, not a package: these questions do not apply to it.
           if (name === 'python' && test !== kill && test !== stop) return [column, '–'];
           return [column, await check(name, test, otherwise)];
         }),

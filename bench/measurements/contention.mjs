@@ -6,7 +6,7 @@ import { floorSide, ourSide, peerSide } from '../side.mjs';
 const PROCESSES = 4;
 const clock = () => Number(process.hrtime.bigint());
 
-/** Four processes that do nothing but lock and unlock the same file. */
+/** Four processes that lock and unlock the same file in a loop. */
 export async function loops({ scratch, quick, peers }) {
   const seconds = quick ? 0.3 : 3;
   const all = [];
@@ -34,7 +34,7 @@ export async function loops({ scratch, quick, peers }) {
   await Promise.all(all.splice(0).map((side) => side.end()));
   for (const name of peers) {
     const sides = four(() => peerSide(name));
-    await interleave(1, { [name]: measureOf(name, sides, 'loop', 0.05) }); // until all have started
+    await interleave(1, { [name]: measureOf(name, sides, 'loop', 0.05) }); // warm-up, so that all have started
     Object.assign(results, await interleave(1, { [name]: measureOf(name, sides, 'loop', Math.min(seconds, 1)) }));
     await Promise.all(all.splice(0).map((side) => side.end()));
   }
@@ -61,9 +61,9 @@ export async function loops({ scratch, quick, peers }) {
     aim: 0.95,
   });
   const rows = [
-    against('4 processes in a loop, acquireSync', 'sync', 0.8, 0.9),
+    against('4 processes looping on acquireSync', 'sync', 0.8, 0.9),
     fairness('the same, Jain index', 'sync'),
-    against('4 processes in a loop, acquire', 'async', 0.5, 0.7),
+    against('4 processes looping on acquire', 'async', 0.5, 0.7),
     fairness('the same, Jain index', 'async'),
     ...peers.map((name) => ({
       work: `ours (acquire) / 4 processes of ${name}`,
@@ -77,7 +77,7 @@ export async function loops({ scratch, quick, peers }) {
     })),
   ];
   const chart = {
-    title: '4 processes in a loop, grants a second (longer is better)',
+    title: '4 processes in a loop, grants per second (longer is better)',
     unit: '/s',
     bars: [
       { name: 'C: flock, stat, flock', value: rate('floor'), kind: 'floor' },
@@ -90,7 +90,7 @@ export async function loops({ scratch, quick, peers }) {
   return { rows, charts: [chart] };
 }
 
-/** Many tasks of one process, who wait for each other. */
+/** Many tasks in one process that contend for one lock. */
 export async function tasks({ scratch, quick, hasAsyncMutex }) {
   const [count, turns] = [200, 50];
   const sides = [ourSide(), ...(hasAsyncMutex ? [peerSide('async-mutex')] : [])];
@@ -106,7 +106,7 @@ export async function tasks({ scratch, quick, hasAsyncMutex }) {
   const ours = medianOf(results.ours);
   const mutex = hasAsyncMutex ? medianOf(results['async-mutex']) : Number.NaN;
   const row = {
-    work: '200 tasks of one process, per grant',
+    work: '200 tasks in one process, per grant',
     ours: showTime(ours),
     reference: hasAsyncMutex ? `${showTime(mutex)} async-mutex, in memory` : 'async-mutex is not installed',
     figure: ours / mutex,
@@ -117,7 +117,7 @@ export async function tasks({ scratch, quick, hasAsyncMutex }) {
   return { rows: [row] };
 }
 
-/** How long another process waits for what a loop takes again as soon as it has let it go. */
+/** How long a process waits for a lock that another one releases and reacquires in a loop. */
 export async function besideLoop({ scratch, quick }) {
   const [rounds, waits] = quick ? [1, 50] : [3, 150];
   const waiter = ourSide();
@@ -128,7 +128,7 @@ export async function besideLoop({ scratch, quick }) {
     await looping.ask('hold', path);
     await looping.ask('release');
     const start = clock();
-    looping.send(command, path, start, start + 60e9); // for ever: it is ended
+    looping.send(command, path, start, start + 60e9); // effectively forever: it is killed
     try {
       await delay(100);
       waiter.send('waits', path, waits);
@@ -149,13 +149,13 @@ export async function besideLoop({ scratch, quick }) {
   const row = (work, name) => ({
     work,
     ours: `p50 ${showTime(p50(name))}, p99 ${showTime(p99(name))}`,
-    reference: `p50 ${showTime(p50('floor'))}, p99 ${showTime(p99('floor'))} beside a C loop`,
+    reference: `p50 ${showTime(p50('floor'))}, p99 ${showTime(p99('floor'))} against a loop in C`,
     figure: p99(name) / 1e6,
     unit: 'ms',
     bar: ['≤', 20],
     aim: 5,
   });
   return {
-    rows: [row('wait beside a loop of acquireSync, p99', 'sync'), row('wait beside a loop of acquire, p99', 'async')],
+    rows: [row('wait against a loop on acquireSync, p99', 'sync'), row('wait against a loop on acquire, p99', 'async')],
   };
 }

@@ -2,7 +2,7 @@ import { show, showTime } from '../figures.mjs';
 import { interleave, medianOf } from '../rounds.mjs';
 import { bareSide, floorSide, ourSide, peerSide } from '../side.mjs';
 
-/** About 20 ms of each. */
+/** Cycles that take about 20 ms. */
 const TURNS = {
   'fs-ext': 200,
   'fs-native-extensions': 100,
@@ -12,7 +12,7 @@ const TURNS = {
   python: 5000,
 };
 
-/** One task, nobody else: acquiring and releasing. */
+/** Uncontended acquire and release. */
 export async function cycles({ scratch, quick, peers, hasBare }) {
   const floor = floorSide();
   const bare = hasBare ? bareSide() : null;
@@ -32,7 +32,7 @@ export async function cycles({ scratch, quick, peers, hasBare }) {
     recorded: perCycle(ours, 'recorded', 2000),
   };
   const peerMeasures = Object.fromEntries(others.map((side) => [side.name, perCycle(side, 'cycle', TURNS[side.name])]));
-  await interleave(4, measures); // compiles, and fills the caches
+  await interleave(4, measures); // warms up the JIT and the caches
   await interleave(3, peerMeasures);
   const results = await interleave(quick ? 5 : 25, { ...measures, ...peerMeasures });
   await Promise.all([floor, ...(bare ? [bare] : []), ours, ...others].map((side) => side.end()));
@@ -69,7 +69,7 @@ export async function cycles({ scratch, quick, peers, hasBare }) {
     const failed = results[name] instanceof Error;
     const [bar, aim] = bars[name] ?? [];
     rows.push({
-      work: `its cycle / ours, ${name}`,
+      work: `cycle of ${name} / ours`,
       ours: showTime(time.warmAsync),
       reference: failed ? results[name].message : showTime(time[name]),
       figure: time[name] / time.warmAsync,
@@ -78,7 +78,7 @@ export async function cycles({ scratch, quick, peers, hasBare }) {
     });
   }
   const chart = {
-    title: 'Acquire and release, nobody else (async; shorter is better)',
+    title: 'Uncontended acquire and release (async; shorter is better)',
     unit: 'µs',
     bars: [
       { name: 'C: flock, stat, flock', value: time.warmFloor / 1e3, kind: 'floor' },

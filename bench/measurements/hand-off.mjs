@@ -2,10 +2,10 @@ import { quantile, show, showTime } from '../figures.mjs';
 import { handOff, interleave, medianOf } from '../rounds.mjs';
 import { bareSide, floorSide, ourSide, peerSide } from '../side.mjs';
 
-/** These look again after a time, so what matters is when within it the lock becomes free. */
+/** Intervals (ms) of the peers that poll. When the lock is released within the interval decides their time. */
 const POLLING = { 'proper-lockfile': 1000, lockfile: 100, python: 100 };
 
-/** From one process's release to the grant of another one, which waits. */
+/** The time from a release to the grant of a waiter in another process. */
 export async function handOffs({ scratch, quick, peers, hasBare }) {
   const all = [];
   const pair = (make) => {
@@ -42,7 +42,7 @@ export async function handOffs({ scratch, quick, peers, hasBare }) {
   await interleave(10, measures);
   const results = await interleave(quick ? 25 : 200, measures);
 
-  // These sleep most of the time, and do not disturb each other.
+  // These sleep most of the time, so they can run concurrently.
   const [pairsOfEach, turns] = quick ? [2, 2] : [5, 6];
   await Promise.all(
     peers
@@ -82,7 +82,7 @@ export async function handOffs({ scratch, quick, peers, hasBare }) {
   for (const name of peers) {
     const failed = results[name] instanceof Error;
     rows.push({
-      work: `its hand-off / ours (acquire), ${name}`,
+      work: `hand-off of ${name} / ours (acquire)`,
       ours: showTime(time.async),
       reference: failed ? results[name].message : showTime(time[name]),
       figure: time[name] / time.async,

@@ -6,9 +6,9 @@ import { interleaveAll, medianOf } from '../rounds.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What importing costs a program, and the package a disk. */
+/** The cost of importing the package, and its size. */
 export async function importAndSize({ scratch, quick }) {
-  // As it is published: without comments, with short maps.
+  // Build it as it is published: without comments, with reduced source maps.
   const complete = existsSync(`${root}/prebuilds`);
   if (complete) execFileSync('npm', ['run', '--silent', 'prepack'], { cwd: root, stdio: 'ignore' });
   const entry = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
@@ -39,9 +39,9 @@ export async function importAndSize({ scratch, quick }) {
   return {
     rows: [
       {
-        work: 'import, over an empty program',
+        work: 'import, minus an empty program',
         ours: showTime(medianOf(results.import)),
-        reference: `${showTime(medianOf(results.empty))} empty, ${showTime(medianOf(results.any))} with a CommonJS file of one line`,
+        reference: `${showTime(medianOf(results.empty))} empty, ${showTime(medianOf(results.any))} with a one-line CommonJS file`,
         figure: difference / 1e6,
         unit: 'ms',
         bar: ['≤', 6],
@@ -55,7 +55,7 @@ export async function importAndSize({ scratch, quick }) {
         unit: 'KiB',
         bar: ['≤', 400],
         aim: 250,
-        note: complete ? `with ${binaries} binaries` : 'without binaries: none are built here',
+        note: complete ? `with ${binaries} binaries` : 'without binaries, which are not built here',
       },
     ],
   };

@@ -3,7 +3,7 @@ import { median, show, showTime } from '../figures.mjs';
 import { interleaveAll, medianOf } from '../rounds.mjs';
 import { floorSide, ourSide } from '../side.mjs';
 
-/** Very many locks, held by one process. */
+/** A large number of locks held by one process. */
 export async function manyLocks({ scratch, quick }) {
   const count = 10_000;
   const directory = `${scratch}/many`;
@@ -21,8 +21,8 @@ export async function manyLocks({ scratch, quick }) {
     floor: holdAll(floorSide),
   });
   const memory = medianOf(results.ours.map(([bytes]) => bytes)) / count;
-  // The answers end with the times of each hundred locks. The median of those, since now and then all wait
-  // for the kernel, which doubles the table of descriptors; the mean has that in it.
+  // The answers end with the time for each hundred locks. Take their median, because now and then the kernel
+  // doubles the descriptor table and everything waits for it; the mean includes that.
   const growthOf = (hundreds) => median(hundreds) / hundreds[0];
   const meanOf = (hundreds) => hundreds.reduce((a, b) => a + b, 0) / count;
   const ours = results.ours.map(([, ...hundreds]) => hundreds);
@@ -38,7 +38,7 @@ export async function manyLocks({ scratch, quick }) {
         aim: 1,
       },
       {
-        work: '10,000 locks held, time per lock / of the first 100',
+        work: '10,000 locks held, time per lock / for the first 100',
         ours: `${showTime(median(ours.map(meanOf)))} each; of the last 100: ${showTime(median(ours.map((each) => each.at(-1) / 100)))}`,
         reference: `${showTime(median(results.floor.map(meanOf)))} each, ${show(median(results.floor.map(growthOf)))} × C`,
         figure: median(ours.map(growthOf)),
@@ -50,7 +50,7 @@ export async function manyLocks({ scratch, quick }) {
   };
 }
 
-/** Removing the lock files of many jobs. */
+/** Clean-up of the lock files of many jobs. */
 export async function cleanUp({ scratch, quick }) {
   const count = quick ? 2000 : 20_000;
   const directory = `${scratch}/jobs`;
@@ -79,7 +79,7 @@ export async function cleanUp({ scratch, quick }) {
         unit: '×',
       },
       {
-        work: 'longest gap of the event loop meanwhile',
+        work: 'longest event loop stall during clean-up',
         ours: showTime(gap),
         reference: '',
         figure: gap / 1e6,

@@ -4,11 +4,11 @@ import { median, quantile, show, showTime } from '../figures.mjs';
 import { interleaveAll, medianOf } from '../rounds.mjs';
 import { floorSide, ourSide } from '../side.mjs';
 
-/** Of the addon's, and how often (ms) the waits are tried for which there is none. */
+/** The number of waiter threads, and the interval (ms) at which the waits beyond them are polled. */
 const THREADS = 64;
 const POLL_INTERVAL = 9;
 
-/** What waits cost while nothing happens, each for another file. */
+/** The cost of idle waits, each on a different file. */
 export async function idleWaits({ scratch, quick }) {
   const [count, milliseconds] = [300, quick ? 1500 : 3000];
   const directory = `${scratch}/idle`;
@@ -17,7 +17,7 @@ export async function idleWaits({ scratch, quick }) {
   await holder.ask('holdMany', directory, count);
   waiter.send('idleWaits', directory, count, milliseconds);
   const [cpu, threadsBefore, threads] = await waiter.receive();
-  // What nobody can save who has to try the others from an event loop: a bare timer, and the tries themselves.
+  // The minimum for polling from an event loop: a timer that does nothing, and the tries themselves.
   const floor = floorSide();
   const bare = ourSide();
   const timer = await bare.ask('timer', directory, milliseconds, POLL_INTERVAL);
@@ -30,26 +30,26 @@ export async function idleWaits({ scratch, quick }) {
       {
         work: `CPU of 300 waits in ${milliseconds / 1000} s`,
         ours: showTime(cpu),
-        reference: `one core (a bare timer in Node.js ${percent(timer)}, the tries in C ${percent(tries)})`,
+        reference: `one core (an empty timer in Node.js ${percent(timer)}, the tries in C ${percent(tries)})`,
         figure: share * 100,
         unit: '%',
         bar: ['≤', 5],
         aim: 1,
       },
       {
-        work: 'threads of 300 waits',
+        work: 'threads for 300 waits',
         ours: `${threads}`,
         reference: `${threadsBefore} before`,
         figure: threads - threadsBefore,
         unit: '',
-        bar: ['≤', 65], // 64 waiting, and a constant
+        bar: ['≤', 65], // 64 waiter threads, and a constant
         aim: 65,
       },
     ],
   };
 }
 
-/** How late a timeout is, when many come at once. */
+/** How late timeouts are when many expire at once. */
 export async function timeouts({ scratch, quick }) {
   const [count, timeout] = [200, 300];
   const directory = `${scratch}/timeouts`;
@@ -66,7 +66,7 @@ export async function timeouts({ scratch, quick }) {
   await Promise.all([holder.end(), waiter.end()]);
   const row = (work, times) => ({
     work,
-    ours: `p50 ${showTime(median(times))}, most ${showTime(Math.max(...times))}`,
+    ours: `p50 ${showTime(median(times))}, max ${showTime(Math.max(...times))}`,
     reference: 'the timeout',
     figure: quantile(times, 0.99) / 1e6,
     unit: 'ms',
@@ -82,7 +82,7 @@ export async function timeouts({ scratch, quick }) {
   };
 }
 
-/** From the kill of the holder to the grant of a process that waits. */
+/** The time from killing the holder to the grant of a waiter in another process. */
 export async function takeOvers({ scratch, quick }) {
   const takeOver = (make) => async () => {
     const [holder, waiter] = [make(), make()];
@@ -105,7 +105,7 @@ export async function takeOvers({ scratch, quick }) {
         reference: `${showTime(medianOf(results.floor))} C`,
         figure: medianOf(results.ours) / 1e6,
         unit: 'ms',
-        note: `of which the end of a Node process is most; worst ${show(Math.max(...results.ours) / 1e6)} ms`,
+        note: `mostly the exit of a Node process; worst ${show(Math.max(...results.ours) / 1e6)} ms`,
       },
     ],
   };

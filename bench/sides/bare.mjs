@@ -1,4 +1,4 @@
-// bench/bare.c, answering some of the commands of bench/side.mjs.
+// The addon bench/bare.c, answering some of the commands of bench/side.mjs.
 import { createRequire } from 'node:module';
 import { now, reply, serve, sleep } from './commands.mjs';
 

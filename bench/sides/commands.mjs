@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-/** The clock of all sides: CLOCK_MONOTONIC in nanoseconds. A double holds three months of it exactly. */
+/** The clock of all sides: CLOCK_MONOTONIC in nanoseconds. A double represents three months of it exactly. */
 export const now = () => Number(process.hrtime.bigint());
 
 export const reply = (...numbers) => writeSync(1, `${numbers.join(' ')}\n`);
@@ -13,7 +13,7 @@ export function sleep(nanoseconds) {
   if (nanoseconds > 0) Atomics.wait(cell, 0, 0, nanoseconds / 1e6);
 }
 
-/** Answers each line of the standard input with what its command gives; ends with it. */
+/** Answers each line of standard input with the result of its command; exits at the end of input. */
 export function serve(commands) {
   const input = createInterface({ input: process.stdin });
   input.on('line', async (line) => {
@@ -24,7 +24,7 @@ export function serve(commands) {
   input.on('close', () => process.exit());
 }
 
-/** How long a loop of so many turns takes. */
+/** The duration of a loop of `count` turns. */
 export async function time(count, turn) {
   const start = now();
   for (let i = 0; i < count; i++) await turn();

@@ -8,7 +8,7 @@ import { now, reply, serve, sleep } from './commands.mjs';
 const { FileLock, JobLockManager } = createRequire(import.meta.url)('../..');
 
 const locks = new Map();
-/** One FileLock for each path and set of options, since a program would not make it anew either. */
+/** One FileLock for each path and set of options: a program would reuse it too. */
 function lockOf(path, options = {}) {
   const key = path + JSON.stringify(options);
   if (!locks.has(key)) locks.set(key, new FileLock(path, options));
@@ -27,7 +27,7 @@ async function acquireCycles(lock, count) {
   return now() - start;
 }
 
-/** Resolves with each one's lateness, in nanoseconds. */
+/** Resolves with how late each timeout was, in nanoseconds. */
 function overshoots(paths, timeout) {
   return Promise.all(
     paths.map(async (path) => {
@@ -37,7 +37,7 @@ function overshoots(paths, timeout) {
       } catch {
         return now() - start - timeout * 1e6;
       }
-      throw new Error('granted, but somebody holds it');
+      throw new Error('granted, although the lock is held');
     }),
   );
 }
@@ -102,7 +102,7 @@ serve({
     }
     return grants;
   },
-  /** How long each of some acquisitions takes, with pauses between. */
+  /** The duration of each of `count` acquisitions, with pauses in between. */
   async waits(path, count) {
     const lock = lockOf(path);
     const times = [];
@@ -116,7 +116,7 @@ serve({
     return times;
   },
 
-  /** So many tasks, each having the lock so often. */
+  /** `tasks` tasks, each of which acquires the lock `turns` times. */
   async tasks(path, tasks, turns) {
     const lock = lockOf(path, { keepOpen: true });
     const start = now();
@@ -128,7 +128,7 @@ serve({
     for (const file of numbered(path, count)) held.push(lockOf(file).acquireSync());
     return held.length;
   },
-  /** CPU time (ns) of waits for so many files, and the threads before and then. */
+  /** CPU time (ns) of idle waits on `count` files, and the number of threads before and during them. */
   async idleWaits(path, count, milliseconds) {
     const before = threads();
     const abort = new AbortController();
@@ -154,7 +154,7 @@ serve({
   timeouts: (path, count, timeout) => overshoots(numbered(path, count), timeout),
   timeoutsOfOne: (path, count, timeout) => overshoots(Array(count).fill(numbered(path, 1)[0]), timeout),
 
-  /** Memory (bytes) of so many locks held at once, and the time of each hundred of them. */
+  /** Memory (bytes) of `count` locks held at once, and the time for each hundred of them. */
   many(path, count) {
     for (let i = 0; i < 5000; i++) new FileLock(`${path}/warm-up.lock`).tryAcquire().release();
     const paths = numbered(path, count);

@@ -1,5 +1,5 @@
-// One of the other packages, answering the commands of bench/side.mjs. Each is used as its documentation
-// says, with the descriptor kept open where it takes one, which is what costs it least.
+// One of the other packages, answering the commands of bench/side.mjs. Each is used as documented. Those
+// that take a descriptor get one that stays open, which is fastest for them.
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -40,7 +40,7 @@ const adapters = {
         return { path };
       },
       close() {},
-      // Its default is not to wait at all. Given a number of retries, their times are its defaults.
+      // By default it does not wait at all. With a number of retries it uses its default intervals.
       async lock(handle) {
         handle.release = await lock(handle.path, { retries: 10 });
       },
@@ -122,7 +122,7 @@ if (process.argv[2] === 'async-mutex') {
       return granted;
     },
 
-    /** 1 when a second handle of this process gets the lock too. */
+    /** 1 if a second handle in this process is granted the lock too. */
     async holdTwice(path) {
       await lock(open(path));
       const second = lock(open(path)).then(
@@ -131,7 +131,7 @@ if (process.argv[2] === 'async-mutex') {
       );
       return await Promise.race([second, delay(500, 0)]);
     },
-    /** Nanoseconds of a readFile beside four waits for what another process holds. */
+    /** Duration (ns) of a readFile during four waits for a lock that another process holds. */
     async readBesideWaits(path) {
       writeFileSync(path, '', { flag: 'a' });
       for (let i = 0; i < 4; i++) lock(open(path)).catch(() => {});
