@@ -1,6 +1,6 @@
-// Four processes contend for one lock file; one of them is killed inside the critical section.
-// Prints who got in how often, and shows that no two were ever in together. Ends by itself, in less
-// than 10 s, and with a non-zero exit code if exclusion broke.
+// Four processes contend for one lock file; one of them is killed in the critical section. Prints the
+// number of grants of each process, and checks that no two ever held the lock at the same time. Takes less
+// than 10 s, and exits with a non-zero code if mutual exclusion was violated.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,28 +12,28 @@ const WORKERS = 4;
 const RUN_MS = 2_000;
 const KILL_AFTER_MS = 1_000;
 
-/** What a worker tells: it is in, or it was in from … to … (nanoseconds of the monotonic clock). */
-type News = { in: bigint } | { from: bigint; to: bigint; waited: bigint };
+/** A message from a worker: it holds the lock, or held it from … to … (nanoseconds of the monotonic clock). */
+type Message = { grantedAt: bigint } | { from: bigint; to: bigint; waited: bigint };
 
 async function work(lockPath: string): Promise<void> {
-  const tell = (news: News) => process.send?.(news);
+  const send = (message: Message) => process.send?.(message);
   const lock = new FileLock(lockPath, { timeout: 10_000, keepOpen: true });
   let running = true;
-  let linger = false;
+  let keepHolding = false;
   process.on('message', (command) => {
     if (command === 'stop') running = false;
-    if (command === 'linger') linger = true;
+    if (command === 'hold') keepHolding = true;
   });
   while (running) {
-    const asked = process.hrtime.bigint();
+    const requested = process.hrtime.bigint();
     await lock.withLock(async () => {
       const from = process.hrtime.bigint();
-      if (linger) {
-        tell({ in: from });
-        await new Promise(() => setInterval(() => {}, 1000)); // inside until it is killed
+      if (keepHolding) {
+        send({ grantedAt: from });
+        await new Promise(() => setInterval(() => {}, 1000)); // holds the lock until it is killed
       }
       while (process.hrtime.bigint() - from < 200_000n);
-      tell({ from, to: process.hrtime.bigint(), waited: from - asked });
+      send({ from, to: process.hrtime.bigint(), waited: from - requested });
     });
     await new Promise(setImmediate);
   }
@@ -51,35 +51,35 @@ async function main(): Promise<void> {
   const lockPath = path.join(directory, 'counter.lock');
   const intervals: { from: bigint; to: bigint }[] = [];
   let killedAt = 0n;
-  let enteredAt = 0n; // when the killed one had come in
+  let grantedAt = 0n; // when the killed process had been granted the lock
 
   const tallies = Array.from({ length: WORKERS }, (_, index): Tally => {
     const child = fork(__filename, [lockPath], { serialization: 'advanced' });
     const tally: Tally = { child, grants: 0, longestWait: 0n };
-    child.on('message', (news: News) => {
-      if ('in' in news) {
-        enteredAt = news.in;
+    child.on('message', (message: Message) => {
+      if ('grantedAt' in message) {
+        grantedAt = message.grantedAt;
         killedAt = process.hrtime.bigint();
         child.kill('SIGKILL');
         return;
       }
-      intervals.push(news);
+      intervals.push(message);
       tally.grants++;
-      if (news.waited > tally.longestWait) tally.longestWait = news.waited;
+      if (message.waited > tally.longestWait) tally.longestWait = message.waited;
     });
     child.once('error', (error) => console.error(`worker ${index}: ${error.message}`));
     return tally;
   });
 
   const victim = tallies[0]?.child;
-  setTimeout(() => victim?.send('linger'), KILL_AFTER_MS).unref();
+  setTimeout(() => victim?.send('hold'), KILL_AFTER_MS).unref();
   setTimeout(() => {
     for (const { child } of tallies) if (child.connected) child.send('stop');
   }, RUN_MS).unref();
   await Promise.all(tallies.map(({ child }) => new Promise((resolve) => child.once('exit', resolve))));
   rmSync(directory, { recursive: true });
 
-  if (killedAt !== 0n) intervals.push({ from: enteredAt, to: killedAt });
+  if (killedAt !== 0n) intervals.push({ from: grantedAt, to: killedAt });
   intervals.sort((a, b) => (a.from < b.from ? -1 : 1));
   const overlaps = intervals.filter(({ from }, index) => index > 0 && from < (intervals[index - 1]?.to ?? 0n)).length;
   const next = intervals.find(({ from }) => from > killedAt);
@@ -99,10 +99,10 @@ async function main(): Promise<void> {
       ]),
     ),
   );
-  console.log(`Grants: ${intervals.length}. Inside together: ${overlaps} times.`);
+  console.log(`Grants: ${intervals.length}. Overlaps: ${overlaps}.`);
   console.log(`Take-over after SIGKILL: ${takeOver.toFixed(1)} ms.`);
   if (overlaps > 0 || Number.isNaN(takeOver)) {
-    console.error('Exclusion broke, or nobody took over.');
+    console.error('Mutual exclusion was violated, or no process took over.');
     process.exitCode = 1;
   }
 }

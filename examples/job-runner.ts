@@ -1,7 +1,7 @@
-// A little job runner: a directory of jobs with an index, and four worker processes that share them. One
-// worker is killed in the middle of a job; another one takes that job over at once, is told whose work it
-// finds half done, and resumes it. Ends by itself, with a non-zero exit code if a job ran twice at once, was
-// done twice, was not done, or if the index does not add up.
+// A small job runner: a directory of jobs with an index, shared by four worker processes. One worker is
+// killed in the middle of a job. Another one takes the job over immediately, learns from `previousHolder`
+// whose unfinished work it is, and resumes it. Exits with a non-zero code if a job ran twice at the same
+// time, was done twice or not at all, or if the index is inconsistent.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,12 +17,12 @@ const STEP_MS = 40;
 
 interface IndexEntry {
   state: 'queued' | 'running' | 'done';
-  /** How often it was marked done: once, or the locks did not work. */
+  /** How often it was marked as done; anything but 1 means that the locks failed. */
   done: number;
 }
 type Index = Record<string, IndexEntry>;
 
-type News =
+type Message =
   | { kind: 'waits'; job: string }
   | { kind: 'started'; job: string; at: bigint; step: number; after: string | null; token: bigint | null }
   | { kind: 'step'; job: string; step: number }
@@ -31,11 +31,11 @@ type News =
 // --- A worker -------------------------------------------------------------------------------------
 
 async function work(directory: string): Promise<void> {
-  const tell = (news: News) => process.send?.(news);
+  const send = (message: Message) => process.send?.(message);
   using manager = new JobLockManager(directory);
   const indexPath = path.join(directory, 'index.json');
 
-  /** Reads, changes and writes the index, alone. */
+  /** Reads, changes and writes the index while holding its lock. */
   const withIndex = <T>(change: (index: Index) => T): Promise<T> =>
     manager.jobsIndexLock(() => {
       const index: Index = JSON.parse(readFileSync(indexPath, 'utf8'));
@@ -44,40 +44,41 @@ async function work(directory: string): Promise<void> {
       return result;
     });
 
-  /** A queued job, marked as running; else one that somebody else runs, to wait for it; else undefined: all done. */
+  /** A queued job, now marked as running; else a running job to wait for; else undefined, when all are done. */
   const pick = () =>
     withIndex((index) => {
       const jobs = Object.entries(index);
       const [job, entry] =
         jobs.find(([, { state }]) => state === 'queued') ?? jobs.find(([, { state }]) => state === 'running') ?? [];
-      if (job !== undefined && entry?.state === 'running') tell({ kind: 'waits', job });
+      if (job !== undefined && entry?.state === 'running') send({ kind: 'waits', job });
       if (entry) entry.state = 'running';
       return job;
     });
 
   const run = async (job: string, guard: JobLockGuard) => {
-    // Somebody else may have done it while this worker waited for the lock.
+    // Another worker may have done it while this one waited for the lock.
     const state = await withIndex((index) => index[job]?.state);
     if (state === 'done') return;
     const progressPath = path.join(directory, job, 'progress');
     let step = existsSync(progressPath) ? Number(readFileSync(progressPath, 'utf8')) : 0;
     const after = guard.previousHolder ? `process ${guard.previousHolder.pid}` : null;
-    tell({ kind: 'started', job, at: process.hrtime.bigint(), step, after, token: guard.fencingToken });
+    send({ kind: 'started', job, at: process.hrtime.bigint(), step, after, token: guard.fencingToken });
     while (step < STEPS) {
       await delay(STEP_MS);
       writeFileSync(progressPath, String(++step));
-      tell({ kind: 'step', job, step });
+      send({ kind: 'step', job, step });
     }
     await withIndex((index) => {
       const entry = index[job];
       if (entry) Object.assign(entry, { state: 'done', done: entry.done + 1 });
     });
-    tell({ kind: 'ended', job, at: process.hrtime.bigint() });
+    send({ kind: 'ended', job, at: process.hrtime.bigint() });
   };
 
   for (let job = await pick(); job !== undefined; job = await pick()) {
     const picked = job;
-    // Where somebody else runs it, this waits in the kernel, and gets in at once should that one die.
+    // If another worker is running the job, this waits in the kernel, and is granted the lock as soon as that
+    // worker releases it or dies.
     await manager.jobLock(picked, (guard) => run(picked, guard));
   }
   process.disconnect?.();
@@ -106,29 +107,31 @@ async function main(): Promise<void> {
   let takeOver: Run | undefined;
   const awaited = new Set<string>();
 
-  const listen = (worker: number, child: ChildProcess) => (news: News) => {
+  const listen = (worker: number, child: ChildProcess) => (message: Message) => {
     const say = (text: string) =>
-      console.log(`${seconds(process.hrtime.bigint())}  worker ${worker}  ${news.job.padEnd(6)}  ${text}`);
-    const run = runs.find(({ job, to }) => job === news.job && to === undefined);
-    if (news.kind === 'waits') {
-      awaited.add(news.job);
-      say('waits for it');
-    } else if (news.kind === 'started') {
-      const begun: Run = { job: news.job, from: news.at, to: undefined, token: news.token };
+      console.log(`${seconds(process.hrtime.bigint())}  worker ${worker}  ${message.job.padEnd(6)}  ${text}`);
+    const run = runs.find(({ job, to }) => job === message.job && to === undefined);
+    if (message.kind === 'waits') {
+      awaited.add(message.job);
+      say('waits for its lock');
+    } else if (message.kind === 'started') {
+      const begun: Run = { job: message.job, from: message.at, to: undefined, token: message.token };
       runs.push(begun);
-      if (news.after !== null) takeOver = begun;
+      if (message.after !== null) takeOver = begun;
       say(
-        news.after === null ? 'starts' : `takes over from ${news.after}, resumes after step ${news.step} of ${STEPS}`,
+        message.after === null
+          ? 'starts'
+          : `takes over from ${message.after}, resumes after step ${message.step} of ${STEPS}`,
       );
-    } else if (news.kind === 'step') {
-      if (killed !== undefined || !awaited.has(news.job) || news.step === STEPS) return;
-      killed = { pid: child.pid, job: news.job, at: process.hrtime.bigint() };
+    } else if (message.kind === 'step') {
+      if (killed !== undefined || !awaited.has(message.job) || message.step === STEPS) return;
+      killed = { pid: child.pid, job: message.job, at: process.hrtime.bigint() };
       if (run) run.to = killed.at;
       child.kill('SIGKILL');
-      say(`is killed after step ${news.step} of ${STEPS} (SIGKILL to process ${child.pid})`);
+      say(`is killed after step ${message.step} of ${STEPS} (SIGKILL to process ${child.pid})`);
     } else {
-      if (run) run.to = news.at;
-      say('is done');
+      if (run) run.to = message.at;
+      say('finishes');
     }
   };
 
@@ -148,7 +151,8 @@ async function main(): Promise<void> {
     const ofJob = runs.filter((run) => run.job === job).sort((a, b) => (a.from < b.from ? -1 : 1));
     for (const [number, run] of ofJob.entries()) {
       const before = ofJob[number - 1];
-      if (before && (before.to === undefined || run.from < before.to)) violations.push(`${job} ran twice at once`);
+      if (before && (before.to === undefined || run.from < before.to))
+        violations.push(`${job} ran twice at the same time`);
       if (before && (run.token ?? 0n) <= (before.token ?? 0n)) violations.push(`${job}'s fencing token did not grow`);
     }
   }
@@ -156,11 +160,13 @@ async function main(): Promise<void> {
   rmSync(directory, { recursive: true });
 
   const [first, last] = [killed?.at ?? 0n, takeOver?.from ?? 0n];
-  console.log(`\n${JOBS} jobs of ${STEPS} steps, ${WORKERS} workers, ${runs.length} runs, one of them broken off.`);
+  console.log(`\n${JOBS} jobs of ${STEPS} steps, ${WORKERS} workers, ${runs.length} runs, one of them killed.`);
   if (takeOver) console.log(`Take-over after SIGKILL: ${(Number(last - first) / 1e6).toFixed(1)} ms.`);
   for (const violation of violations) console.error(`VIOLATION: ${violation}`);
   console.log(
-    violations.length === 0 ? 'No job ran twice at once; every job was done once; the index adds up.' : 'FAILED',
+    violations.length === 0
+      ? 'No job ran twice at the same time, each job was done once, and the index is consistent.'
+      : 'FAILED',
   );
   process.exitCode = violations.length === 0 ? 0 : 1;
 }
