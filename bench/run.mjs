@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chartSvg } from './chart.mjs';
 import { behaviour } from './measurements/behaviour.mjs';
-import { besideLoop, loops, tasks } from './measurements/contention.mjs';
+import { hotLoop, loops, tasks } from './measurements/contention.mjs';
 import { cycles } from './measurements/cycles.mjs';
 import { handOffs } from './measurements/hand-off.mjs';
 import { importAndSize } from './measurements/package.mjs';
@@ -21,7 +21,7 @@ const benchmarks = {
   tasks,
   'hand-off': handOffs,
   loops,
-  'beside-loop': besideLoop,
+  'hot-loop': hotLoop,
   'idle-waits': idleWaits,
   timeouts,
   'take-over': takeOvers,

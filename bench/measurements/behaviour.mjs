@@ -35,14 +35,14 @@ export async function behaviour({ scratch, quick, peers }) {
     await side().ask('hold', path);
     const waiter = side();
     await waiter.ask('ready');
-    waiter.send('readBesideWaits', path);
+    waiter.send('readDuringWaits', path);
     const [time] = await waiter.receive(2000);
     return `${show(time / 1e6)} ms`;
   }
   async function exit(side, path) {
     await side().ask('hold', path);
     const waiter = side();
-    await waiter.ask('exitBesideWait', path);
+    await waiter.ask('exitDuringWait', path);
     const ended = await Promise.race([waiter.exited.then(() => true), delay(2000, false)]);
     return ended ? 'ends' : 'hangs until granted';
   }

@@ -118,12 +118,12 @@ export async function tasks({ scratch, quick, hasAsyncMutex }) {
 }
 
 /** How long a process waits for a lock that another one releases and reacquires in a loop. */
-export async function besideLoop({ scratch, quick }) {
+export async function hotLoop({ scratch, quick }) {
   const [rounds, waits] = quick ? [1, 50] : [3, 150];
   const waiter = ourSide();
   await waiter.ask('waits', `${scratch}/alone.lock`, 20);
-  const beside = (make, command) => async () => {
-    const path = `${scratch}/beside-${command}.lock`;
+  const against = (make, command) => async () => {
+    const path = `${scratch}/hot-loop-${command}.lock`;
     const looping = make();
     await looping.ask('hold', path);
     await looping.ask('release');
@@ -139,9 +139,9 @@ export async function besideLoop({ scratch, quick }) {
     }
   };
   const results = await interleaveAll(rounds, {
-    sync: beside(() => ourSide(), 'loop'),
-    async: beside(() => ourSide(), 'loopAsync'),
-    floor: beside(floorSide, 'loop'),
+    sync: against(() => ourSide(), 'loop'),
+    async: against(() => ourSide(), 'loopAsync'),
+    floor: against(floorSide, 'loop'),
   });
   await waiter.end();
   const p99 = (name) => quantile(results[name].flat(), 0.99);

@@ -132,7 +132,7 @@ if (process.argv[2] === 'async-mutex') {
       return await Promise.race([second, delay(500, 0)]);
     },
     /** Duration (ns) of a readFile during four waits for a lock that another process holds. */
-    async readBesideWaits(path) {
+    async readDuringWaits(path) {
       writeFileSync(path, '', { flag: 'a' });
       for (let i = 0; i < 4; i++) lock(open(path)).catch(() => {});
       await delay(50);
@@ -140,7 +140,7 @@ if (process.argv[2] === 'async-mutex') {
       await readFile(path);
       return now() - start;
     },
-    async exitBesideWait(path) {
+    async exitDuringWait(path) {
       lock(open(path)).catch(() => {});
       await delay(50);
       reply(now());

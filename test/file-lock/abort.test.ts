@@ -231,7 +231,7 @@ test('a wait leaves no listener on its signal, however it ends', async () => {
   const WAITS = 1000;
   const lock = new FileLock(tempLock());
   const { signal, reason, abort } = abortable();
-  setMaxListeners(0, signal); // so many listeners are intended
+  setMaxListeners(0, signal); // this many listeners are intended
   const listeners = () => getEventListeners(signal, 'abort').length;
 
   const guard = await lock.acquire({ signal });

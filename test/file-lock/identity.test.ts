@@ -50,7 +50,7 @@ async function waiterFor(
   return { actor, granted };
 }
 
-describe('a lock file that nobody holds', () => {
+describe('a lock file without a holder', () => {
   test.each(
     (['removed', 'replaced'] as const).flatMap((change) => [false, true].map((keepOpen) => ({ change, keepOpen }))),
   )('is created and locked again after it was $change (keepOpen: $keepOpen)', async ({ change, keepOpen }) => {

@@ -26,7 +26,7 @@ async function previousHolderOf(file: string) {
   return guard.previousHolder;
 }
 
-test('after a holder is killed, the next holder is told of it and the one after is not', async () => {
+test('after a holder is killed, previousHolder names it to the next guard, and not to the one after', async () => {
   const manager = tempManager();
   const file = jobLockFile(manager.jobsDirectory, 'job');
   const before = Date.now();
@@ -52,7 +52,7 @@ test('after a holder is killed, the next holder is told of it and the one after 
   expect((await manager.lockJobDirectory('job')).previousHolder).toBeNull();
 });
 
-test('the next holder is told, whichever method acquired the lock', async () => {
+test('previousHolder is set by every method that acquires the lock', async () => {
   const file = tempLock();
   const lock = recorded(file);
   for (const acquire of [() => lock.acquire(), () => lock.acquireSync(), () => lock.tryAcquire()]) {
@@ -62,7 +62,7 @@ test('the next holder is told, whichever method acquired the lock', async () => 
   }
 });
 
-test('a waiter in the kernel is told if the holder is killed', async () => {
+test('previousHolder is set for a waiter in the kernel when the holder is killed', async () => {
   const file = tempLock();
   const holder = await RecordingActor.holding(file);
   const wait = recorded(file).acquire();
@@ -73,7 +73,7 @@ test('a waiter in the kernel is told if the holder is killed', async () => {
   expect(guard.previousHolder).toMatchObject({ pid: holder.pid, thisProcess: false });
 });
 
-test('of ten contending processes, exactly one is told of a death', async () => {
+test('of ten processes that contend after a death, exactly one sees previousHolder', async () => {
   const file = tempLock();
   const [holder, ...contenders] = await Promise.all(Array.from({ length: 11 }, () => RecordingActor.open(file)));
   await holder?.acquire();
@@ -84,11 +84,11 @@ test('of ten contending processes, exactly one is told of a death', async () => 
   });
   await untilWaiting(file, contenders.length);
   await holder?.crash();
-  const told = (await Promise.all(acquisitions)).filter((each) => each !== null);
-  expect(told).toEqual([expect.objectContaining({ pid: holder?.pid, thisProcess: false })]);
+  const seen = (await Promise.all(acquisitions)).filter((each) => each !== null);
+  expect(seen).toEqual([expect.objectContaining({ pid: holder?.pid, thisProcess: false })]);
 });
 
-test('if the holder that was told dies too, the next one is told of that death only', async () => {
+test('if the next holder dies too, the one after it sees only that death', async () => {
   const file = tempLock();
   let dead = await abandon(file);
   for (let round = 0; round < 3; round++) {
@@ -101,7 +101,7 @@ test('if the holder that was told dies too, the next one is told of that death o
   expect(await previousHolderOf(file)).toBeNull();
 });
 
-test('a shared guard in between is not told, and the next exclusive one still is', async () => {
+test('a shared guard does not see previousHolder, and leaves it to the next exclusive guard', async () => {
   const file = tempLock();
   const pid = await abandon(file);
   const lock = recorded(file);
@@ -112,7 +112,7 @@ test('a shared guard in between is not told, and the next exclusive one still is
   expect(await previousHolderOf(file)).toMatchObject({ pid });
 });
 
-test('a guard without recordHolder is not told, and the next recorded one still is', async () => {
+test('a guard without recordHolder does not see previousHolder, and leaves it to the next recorded guard', async () => {
   const file = tempLock();
   const pid = await abandon(file);
   const guard = new FileLock(file).acquireSync();
@@ -131,7 +131,7 @@ test('a released lock is not abandoned, even if its holder is killed later', asy
   expect(await previousHolderOf(file)).toBeNull();
 });
 
-describe('an acquisition that ends without the lock leaves the news for the next holder', () => {
+describe('an acquisition that ends without the lock leaves previousHolder to the next guard', () => {
   test('when it is aborted around the time at which the holder dies', async () => {
     const file = tempLock();
     const lock = recorded(file);
@@ -173,8 +173,8 @@ describe('an acquisition that ends without the lock leaves the news for the next
       for (let turn = 0; turn < turns; turn++) await null;
       controller.abort();
       const guard = await acquisition.catch(() => null);
-      const told = guard === null ? await previousHolderOf(file) : guard.previousHolder;
-      expect(told, `${guard === null ? 'aborted' : 'granted'} after ${turns} turns`).toMatchObject({ pid });
+      const seen = guard === null ? await previousHolderOf(file) : guard.previousHolder;
+      expect(seen, `${guard === null ? 'aborted' : 'granted'} after ${turns} turns`).toMatchObject({ pid });
     }
   });
 
@@ -187,8 +187,8 @@ describe('an acquisition that ends without the lock leaves the news for the next
       for (let turn = 0; turn < turns; turn++) await null;
       manager.close();
       const guard = await acquisition.catch(() => null);
-      const told = guard === null ? await previousHolderOf(file) : guard.previousHolder;
-      expect(told, `${guard === null ? 'rejected' : 'granted'} after ${turns} turns`).toMatchObject({ pid });
+      const seen = guard === null ? await previousHolderOf(file) : guard.previousHolder;
+      expect(seen, `${guard === null ? 'rejected' : 'granted'} after ${turns} turns`).toMatchObject({ pid });
     }
   });
 
@@ -319,11 +319,11 @@ describe.skipIf(!isRoot)('seen from another pid namespace', () => {
     });
     await holder.crash();
     expect(await inspect()).toMatchObject({ state: 'unknown', abandoned: null });
-    // The next holder is told nevertheless.
+    // previousHolder of the next guard names it all the same.
     expect((await inside.acquire()).previousHolder).toMatchObject({ pid: holder.pid, running: null });
   });
 
-  test('a lock that is held inside is held for the outside, which is told of the death of the holder', async () => {
+  test('a lock that is held inside is held for the outside, which sees the death of its holder', async () => {
     const file = tempLock();
     const inside = await RecordingActor.holding(file, await Actor.process({ through: IN_NEW_NAMESPACE }));
     expect(recorded(file).inspect()).toMatchObject({

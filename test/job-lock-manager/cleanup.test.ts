@@ -243,7 +243,7 @@ describe('a dry run', () => {
     expect(files.filter((file) => existsSync(file))).toEqual([]);
   });
 
-  test('leaves the report of an abandoned lock to the next holder', async () => {
+  test('leaves previousHolder of an abandoned lock to the next guard', async () => {
     const manager = tempManager();
     const pid = await abandon(jobLockFile(manager.jobsDirectory, 'job'));
     const dryRun = { maxAge: 0, dryRun: true };

@@ -558,7 +558,7 @@ describe('if the record cannot be written', () => {
     const reader = await RecordingActor.open(file, await Actor.process({ through }));
     for (let round = 0; round < 2; round++) {
       const guard = await reader.acquire();
-      // It cannot replace the record, so it is told of the death each time.
+      // It cannot replace the record, so it sees the death each time.
       expect(guard).toMatchObject({ held: true, fencingToken: null, previousHolder: { pid } });
       await reader.release();
     }

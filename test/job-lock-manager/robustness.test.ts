@@ -54,7 +54,7 @@ describe.each(Object.entries(KINDS))('a manager that is closed between the grant
     expect([next.held, next.previousHolder?.pid]).toEqual([true, pid]);
   }
 
-  test('rejects, holds nothing, and leaves the abandoned lock to the next holder', async () => {
+  test('rejects, holds nothing, and leaves previousHolder to the next guard', async () => {
     const { pid, makeManager } = await abandoned();
     const { manager } = makeManager();
     const wait = kind.lock(manager);

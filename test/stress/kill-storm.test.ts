@@ -73,7 +73,7 @@ test(
       expect(alive.filter((each) => each.hasFailed).map((each) => each.log)).toEqual([]);
     }
     await Promise.all(alive.map((each) => each.kill()));
-    // One more grant, to be told of the last death.
+    // One more grant, to see the last death.
     using last = new FileLock(lockPath, { recordHolder: true }).acquireSync();
     const now = process.hrtime.bigint();
 
