@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import type { LockHolder } from './holder/lock-holder.js';
@@ -11,20 +12,28 @@ interface LockErrorFields {
 }
 
 /**
- * Why a lock could not be had. `code` is the operating system's (`EACCES`, `ENOLCK`, `EMFILE`, …,
- * then with `syscall` and a negative `errno`, as in Node's own errors) or one of `ERR_LOCK_TIMEOUT`,
- * `ERR_LOCK_CLOSED`, `ERR_LOCK_UNSUPPORTED` and `ERR_LOCK_NOT_A_FILE`.
+ * A lock that could not be acquired, or that was lost. `code` is the operating system's (`EACCES`, `ENOLCK`,
+ * `EMFILE`, …), with `syscall` and a negative `errno` as in Node's own errors, or one of:
+ *
+ * - `ERR_LOCK_TIMEOUT`: a {@link LockTimeoutError}.
+ * - `ERR_LOCK_CLOSED`: the manager that was asked is closed.
+ * - `ERR_LOCK_LOST`: the guard was released, or its path no longer names the locked file.
+ * - `ERR_LOCK_NOT_A_FILE`: the path names a FIFO, a socket or a device.
+ * - `ERR_LOCK_UNSUPPORTED`: the native addon could not be loaded; `cause` and the message say why.
  */
 export class LockError extends Error {
   static {
     LockError.prototype.name = 'LockError';
   }
 
+  /** What went wrong, see {@link LockError}. */
   readonly code: string;
   /** The absolute path of the lock file. */
   readonly path: string;
-  readonly syscall?: string;
-  readonly errno?: number;
+  /** The system call that failed, if one did. */
+  declare readonly syscall?: string;
+  /** The negative error number of that system call. */
+  declare readonly errno?: number;
 
   /** @internal */
   constructor(message: string, fields: LockErrorFields) {
@@ -45,7 +54,7 @@ function escapeControls(text: string): string {
 
 /** One phrase for an error message; whatever it says is safe to print on a terminal. */
 function describeHolder(holder: LockHolder): string {
-  if (holder.thisProcess) return `this process itself (pid ${holder.pid})`;
+  if (holder.thisProcess) return 'this process (locks are not re-entrant)';
   const since = holder.acquiredAt === null ? '' : ` since ${holder.acquiredAt.toISOString()}`;
   const state =
     holder.running === null
@@ -56,47 +65,133 @@ function describeHolder(holder: LockHolder): string {
   return `process ${holder.pid} (${escapeControls(holder.command)})${since}, ${state}`;
 }
 
-/** The lock was held by somebody else for the whole of `timeout`. */
+/** What `Error.captureStackTrace` has made of an object: a stack that is formatted when it is first read. */
+interface CallSite {
+  stack?: string;
+}
+
+/** `timeout` passed, and the lock was still held. */
 export class LockTimeoutError extends LockError {
   static {
     LockTimeoutError.prototype.name = 'LockTimeoutError';
   }
 
+  /** `'ERR_LOCK_TIMEOUT'`. */
   declare readonly code: 'ERR_LOCK_TIMEOUT';
-  /** How long was waited, in milliseconds. */
+  /** The timeout of the wait, in milliseconds. */
   readonly timeout: number;
-  /** Who held the lock when the time was over, as far as can be told from here. */
+  /** Who held the lock when the wait ended; null when that is unknown. */
   readonly holder: LockHolder | null;
 
-  /** @internal */
-  constructor(path: string, exclusive: boolean, timeout: number, holder: LockHolder | null) {
+  /** @internal `callSite`: where the wait began. This error is made later, when nothing of the caller is on the stack. */
+  constructor(path: string, exclusive: boolean, timeout: number, holder: LockHolder | null, callSite?: CallSite) {
     const mode = exclusive ? 'an exclusive' : 'a shared';
     const wait =
       timeout === 0
         ? `Could not take ${mode} lock on '${path}' at once`
         : `Timed out after ${timeout} ms waiting for ${mode} lock on '${path}'`;
-    const who = holder === null ? 'the holder cannot be told from here' : `held by ${describeHolder(holder)}`;
+    const who = holder === null ? 'the holder is unknown' : `held by ${describeHolder(holder)}`;
     super(`${wait}: ${who}`, { code: 'ERR_LOCK_TIMEOUT', path });
     this.timeout = timeout;
     this.holder = holder;
+    if (callSite !== undefined && Object.hasOwn(callSite, 'stack')) showCallSite(this, callSite);
+  }
+}
+
+/**
+ * Replaces the stack of an error by its name and message and the frames of `callSite`. They are formatted when
+ * they are read: 10,000 stacks at once would take more than 100 ms. The property is deleted first, since V8 in
+ * Node 20 takes three times as long to redefine it.
+ */
+function showCallSite(error: Error, callSite: CallSite): void {
+  delete error.stack;
+  Object.defineProperty(error, 'stack', {
+    configurable: true,
+    get: () => `${error.name}: ${error.message}${framesOf(callSite)}`,
+    set: (value) => Object.defineProperty(error, 'stack', { value, configurable: true, writable: true }),
+  });
+}
+
+/** The lines after the first; none where the program has set `Error.prepareStackTrace` and makes something else. */
+function framesOf({ stack }: CallSite): string {
+  return typeof stack === 'string' && stack.includes('\n') ? stack.slice(stack.indexOf('\n')) : '';
+}
+
+/** The errors of locking that libuv has no text for. The texts are those of POSIX. */
+const DESCRIPTIONS: Record<string, string> = {
+  EDEADLK: 'resource deadlock would occur',
+  EDQUOT: 'disk quota exceeded',
+  ENOLCK: 'no locks available',
+  ESTALE: 'stale file handle',
+};
+
+/** The name and the text of an error number. */
+function describeErrno(errno: number): { code: string; description: string } {
+  const known = getSystemErrorMap().get(-errno);
+  const code = known?.[0] ?? Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `E${errno}`;
+  return { code, description: known?.[1] ?? DESCRIPTIONS[code] ?? 'unknown error' };
+}
+
+/** Where an error comes from, in parentheses. */
+function origin(code: string, syscall: string | undefined): string {
+  return syscall ? `(${code}, ${syscall})` : `(${code})`;
+}
+
+/** What to do where another user's lock file may not be opened; else nothing. */
+function ownerHint(code: string, syscall: string, path: string): string {
+  if (code !== 'EACCES' || syscall !== 'open') return '';
+  try {
+    const { uid, mode } = lstatSync(path);
+    if (uid === process.geteuid?.()) return '';
+    const permissions = (mode & 0o777).toString(8).padStart(3, '0');
+    return (
+      `. The file belongs to user ${uid} and has mode 0${permissions}: to share a lock between users, create its file ` +
+      'with the fileMode option (0o666, for example) and a umask that allows it'
+    );
+  } catch {
+    return ''; // its directory may not be searched, or the permissions of the runtime hide who we are
   }
 }
 
 /** The error for a system call that failed with the (positive) number `errno`. */
 export function systemError(syscall: string, errno: number, path: string, message?: string): LockError {
-  // libuv knows the errors of its own calls: not ENOLCK, ESTALE nor EDEADLK.
-  const known = getSystemErrorMap().get(-errno);
-  const code = known?.[0] ?? Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `E${errno}`;
-  const description = known?.[1] ?? 'the system says no more than that';
+  const { code, description } = describeErrno(errno);
   const fields = { code, errno: -errno, syscall, path };
   const cause = Object.assign(new Error(`${code}: ${description}, ${syscall} '${path}'`), fields);
-  return new LockError(message ?? `Cannot lock '${path}': ${description} (${code}, ${syscall})`, { ...fields, cause });
+  const text =
+    message ?? `Cannot lock '${path}': ${description} (${code}, ${syscall})${ownerHint(code, syscall, path)}`;
+  return new LockError(text, { ...fields, cause });
+}
+
+/** The message of the warning for a file whose unlocking has failed with `error`, and that was closed instead. */
+export function unlockWarning({ code, errno = 0, syscall, path }: LockError): string {
+  const { description } = describeErrno(-errno);
+  return `Could not unlock '${path}': ${description} ${origin(code, syscall)}. The file was closed instead, which frees the lock too`;
 }
 
 /** The error for a thread that would wait for itself. */
 export function deadlock(syscall: string, path: string): LockError {
-  const message = `Waiting for '${path}' would never end: this thread holds the lock itself, and cannot release it while it waits`;
+  const message =
+    `Waiting for the lock on '${path}' would never end: this thread holds it, and cannot release it while it waits ` +
+    '(locks are not re-entrant)';
   return systemError(syscall, constants.errno.EDEADLK, path, message);
+}
+
+/** The error for a guard whose path no longer names the file that it has locked. */
+export function lockLost(path: string, cause?: unknown): LockError {
+  const message =
+    `Lost the lock on '${path}': the path no longer names the locked file, so another process may hold the lock too. ` +
+    'Stop the work that it protects, release this guard and acquire the lock anew; a lock file that is held must not ' +
+    'be removed or replaced';
+  return new LockError(message, { code: 'ERR_LOCK_LOST', path, cause });
+}
+
+/** The error for a guard that was asked to prove its lock after its release. */
+export function lockReleased(path: string): LockError {
+  return new LockError(`The lock on '${path}' is not held any more: this guard was released`, {
+    code: 'ERR_LOCK_LOST',
+    path,
+  });
 }
 
 /** The error for a FIFO, a socket or a device at the path. */

@@ -107,7 +107,7 @@ test.each([
   const guard = await lock.acquire();
   const { error } = await wait(lock, timeout);
   expect(error.holder).toMatchObject({ pid: process.pid, running: true, thisProcess: true });
-  expect(error.message).toContain(`this process itself (pid ${process.pid})`);
+  expect(error.message).toContain(`held by this process (locks are not re-entrant)`);
   expect(guard.held).toBe(true);
   guard.release();
 });
