@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { tempDir } from '../support/temp-dir';
 
 const ROOT = path.join(__dirname, '../..');
 
@@ -43,10 +44,7 @@ test('the package holds the built sources, the types that users meet, maps, the 
     .map((name) => name.slice(0, -3));
   const declared = [...reachableDeclarations()].map((name) => `dist/${name}.d.ts`);
   const built = [...modules.flatMap((name) => [`dist/${name}.js`, `dist/${name}.js.map`]), ...declared];
-  const binaries = existsSync(path.join(ROOT, 'prebuilds'))
-    ? readdirSync(path.join(ROOT, 'prebuilds')).filter((name) => name.includes('-'))
-    : [];
-  if (binaries.length === 0) console.warn('Skipped: the binaries. Make them with npm run prebuild.');
+  const binaries = readdirSync(path.join(ROOT, 'prebuilds')).filter((name) => name.includes('-'));
   const expected = [
     ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
     ...built,
@@ -66,13 +64,34 @@ test('source maps bring their sources', () => {
 });
 
 test('installing runs nothing, on no platform refuses, and brings one package', () => {
-  for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) {
+  for (const script of ['preinstall', 'install', 'postinstall']) {
     expect(manifest.scripts).not.toHaveProperty(script);
   }
   expect(manifest).not.toHaveProperty('os');
   expect(manifest).not.toHaveProperty('cpu');
   expect(manifest.gypfile).toBe(false);
   expect(Object.keys(manifest.dependencies)).toEqual(['node-gyp-build']);
+});
+
+test('an installation from git needs TypeScript only', () => {
+  const folder = tempDir();
+  for (const name of ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'lib']) {
+    cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true });
+  }
+  // Of @types/node, undici-types is a part.
+  for (const name of ['typescript', '@types/node', 'undici-types', 'node-gyp-build', '.bin/tsc']) {
+    mkdirSync(path.dirname(path.join(folder, 'node_modules', name)), { recursive: true });
+    symlinkSync(path.join(ROOT, 'node_modules', name), path.join(folder, 'node_modules', name));
+  }
+  const bin = path.join(folder, 'bin');
+  mkdirSync(bin);
+  for (const name of ['node', 'npm', 'sh']) {
+    symlinkSync(execFileSync('which', [name], { encoding: 'utf8' }).trim(), path.join(bin, name));
+  }
+  execFileSync('npm', ['run', 'prepare'], { cwd: folder, env: { PATH: bin }, stdio: 'pipe' });
+  const program = "console.log(Object.keys(require('./dist')).join())";
+  expect(execFileSync(process.execPath, ['-e', program], { cwd: folder, encoding: 'utf8' })).toContain('FileLock');
+  expect(existsSync(path.join(folder, 'dist/index.d.ts'))).toBe(true);
 });
 
 test('no address and no folder of a machine is in the lock file', () => {
