@@ -199,7 +199,7 @@ export function notAFile(path: string): LockError {
   return new LockError(`Cannot lock '${path}': it is not a regular file`, { code: 'ERR_LOCK_NOT_A_FILE', path });
 }
 
-/** The error for a failed call of `node:fs` on the way to the lock. */
+/** The error for a failed call of `node:fs` on the way to the lock. @internal */
 export function fromFileSystemError(cause: NodeJS.ErrnoException, path: string): LockError {
   return new LockError(`Cannot lock '${path}': ${cause.message}`, {
     code: cause.code ?? 'ERR_LOCK_UNSUPPORTED',

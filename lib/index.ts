@@ -1,6 +1,13 @@
 /// <reference types="node" preserve="true" />
 /// <reference lib="esnext.disposable" preserve="true" />
 
+// Without @types/node, the reference above is then the only error: "Cannot find type definition file for 'node'".
+// Where these are declared, by it or by the dom library, this adds nothing.
+declare global {
+  interface AbortSignal {}
+  interface URL {}
+}
+
 export type { AbandonedMessage, AcquireTrace, ReleaseMessage } from './diagnostics.js';
 export { LockError, LockTimeoutError } from './errors.js';
 export { FileLock } from './file-lock.js';

@@ -1,8 +1,18 @@
-// The packed tarball is small, and what other people's tools say of it: publint, attw, and TypeScript from 5.4 to 7 in every
-// module setting, without skipLibCheck. And knip: nothing in the repository is unused. The tools are
-// fetched, in these versions, into build/tools: only this script needs them.
+// The packed tarball is small, and what other people's tools say of it: publint, attw, and TypeScript from 5.4
+// to 7 in every module setting, without skipLibCheck, with @types/node and without. The tree can be installed
+// from git. And knip: nothing in the repository is unused. The tools are fetched, in these versions, into
+// build/tools: only this script needs them.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -42,6 +52,20 @@ export async function use(signal: AbortSignal): Promise<LockReport> {
 }
 `;
 
+const USE_WITHOUT_NODE_TYPES = `
+import { FileLock, type LockGuard } from 'native-file-lock';
+export const guard: LockGuard | null = new FileLock('/tmp/lock').tryAcquire();
+`;
+const NODE_TYPES_ARE_MISSING = /error TS2688: Cannot find type definition file for 'node'/;
+
+const LOCK = `
+const { FileLock } = require('native-file-lock');
+const lock = new FileLock('lock');
+const guard = lock.tryAcquire();
+if (lock.tryAcquire() !== null) throw new Error('two holders');
+guard.release();
+`;
+
 const npmCli = process.env.npm_execpath;
 if (npmCli === undefined) throw new Error('Run it as: npm run test:package');
 
@@ -65,62 +89,118 @@ function fetchTool(spec) {
 }
 
 let failed = 0;
-function check(name, cwd, command, ...args) {
-  const { status, stdout, stderr } = spawnSync(command, args, {
+function report(name, isRight, output) {
+  console.log(`${name}: ${isRight ? 'clean' : `FAILED\n${output}`}`);
+  if (!isRight) failed++;
+}
+
+function run(cwd, command, args, env = process.env) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd,
     encoding: 'utf8',
-    env: { ...process.env, CI: '1' },
+    env: { ...env, CI: '1' },
   });
-  console.log(`${name}: ${status === 0 ? 'clean' : `FAILED\n${stdout}${stderr}`}`);
-  if (status !== 0) failed++;
+  return { status, output: error ? error.message : stdout + stderr };
+}
+
+function check(name, cwd, command, ...args) {
+  const { status, output } = run(cwd, command, args);
+  report(name, status === 0, output);
+}
+
+function newFolder(name) {
+  const folder = path.join(work, name);
+  mkdirSync(folder);
+  writeFileSync(path.join(folder, 'package.json'), '{}');
+  return folder;
+}
+
+const install = (folder, ...specs) =>
+  execFileSync(
+    process.execPath,
+    [npmCli, 'install', '--silent', '--ignore-scripts', '--no-audit', '--no-fund', ...specs],
+    { cwd: folder, stdio: 'inherit' },
+  );
+
+/** Each version of TypeScript with each kind of module, in a folder with a program. */
+function compileEverywhere(folder, compilerOptions, judge) {
+  for (const version of ['5.4.5', '5.9.3', '6.0.3', '7.0.2']) {
+    const tsc = path.join(fetchTool(`typescript@${version}`), 'tsc');
+    for (const options of MODULES) {
+      const all = { target: 'es2022', lib: ['es2022'], strict: true, skipLibCheck: false, noEmit: true };
+      const config = { compilerOptions: { ...all, ...options, ...compilerOptions }, include: ['use.*'] };
+      writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(config));
+      judge(
+        `TypeScript ${version}, module ${options.moduleResolution ?? options.module}`,
+        run(folder, tsc, ['-p', '.']),
+      );
+    }
+  }
+}
+
+/** Installs this tree as it would be committed from git, with no more than git itself needs, and takes a lock. */
+function checkGit() {
+  const repository = path.join(work, 'repository.git');
+  const git = (...args) => execFileSync('git', [`--git-dir=${repository}`, `--work-tree=${ROOT}`, ...args]);
+  execFileSync('git', ['init', '--quiet', '--bare', repository]);
+  git('add', '--all');
+  git('-c', 'user.name=check', '-c', 'user.email=check@localhost', 'commit', '--quiet', '--message=check');
+  const bin = path.join(work, 'bin');
+  mkdirSync(bin);
+  for (const name of ['npm', 'git', 'sh', 'basename', 'sed', 'uname']) {
+    symlinkSync(execFileSync('which', [name], { encoding: 'utf8' }).trim(), path.join(bin, name));
+  }
+  symlinkSync(process.execPath, path.join(bin, 'node'));
+  // Of what `npm run` adds to the environment, nothing is a user's.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
+  const folder = newFolder('from-git');
+  const bare = { ...env, PATH: bin, PREBUILDS_ONLY: '1' };
+  const installed = run(folder, process.execPath, [npmCli, 'install', `git+file://${repository}`], bare);
+  const locked = run(folder, process.execPath, ['-e', LOCK], bare);
+  report(
+    'installed from git, without a compiler',
+    installed.status === 0 && locked.status === 0,
+    installed.output + locked.output,
+  );
 }
 
 const work = mkdtempSync(path.join(tmpdir(), 'native-file-lock-package-'));
 try {
-  const report = execFileSync(process.execPath, [npmCli, 'pack', '--json', '--silent', '--pack-destination', work], {
+  const packed = execFileSync(process.execPath, [npmCli, 'pack', '--json', '--silent', '--pack-destination', work], {
     cwd: ROOT,
     encoding: 'utf8',
   });
-  const [{ unpackedSize, files }] = Object.values(JSON.parse(report));
+  const [{ unpackedSize, files }] = Object.values(JSON.parse(packed));
   const tarball = path.join(
     work,
     readdirSync(work).find((name) => name.endsWith('.tgz')),
   );
   const fits = unpackedSize <= LIMIT;
-  console.log(
-    `${files.length} files, ${unpackedSize} bytes unpacked: ${fits ? 'small' : `FAILED: more than ${LIMIT}`}`,
-  );
-  if (!fits) failed++;
+  report(`${files.length} files, ${unpackedSize} bytes unpacked`, fits, `more than ${LIMIT}`);
   check('publint 0.3.25', ROOT, path.join(fetchTool('publint@0.3.25'), 'publint'), tarball, '--strict');
   check('attw 0.18.5', ROOT, path.join(fetchTool('@arethetypeswrong/cli@0.18.5'), 'attw'), tarball);
   check('knip 6.44.2', ROOT, path.join(fetchTool('knip@6.44.2'), 'knip'));
 
-  const app = path.join(work, 'app');
-  mkdirSync(app);
-  writeFileSync(path.join(app, 'package.json'), '{}');
-  execFileSync(
-    process.execPath,
-    [npmCli, 'install', '--silent', '--ignore-scripts', '--no-audit', '--no-fund', tarball, `@types/node@${TYPES}`],
-    { cwd: app, stdio: 'inherit' },
-  );
+  const app = newFolder('app');
+  install(app, tarball, `@types/node@${TYPES}`);
+  // `prepare`, which npm runs after `prepack`, must not bring the comments back.
+  const published = readFileSync(path.join(app, 'node_modules/native-file-lock/dist/file-lock.js'), 'utf8');
+  report('no comments in the published JavaScript', !published.includes('/**'), published);
   for (const extension of ['ts', 'cts', 'mts']) writeFileSync(path.join(app, `use.${extension}`), USE);
-  for (const version of ['5.4.5', '5.9.3', '6.0.3', '7.0.2']) {
-    const tsc = path.join(fetchTool(`typescript@${version}`), 'tsc');
-    for (const options of MODULES) {
-      const compilerOptions = {
-        ...options,
-        target: 'es2022',
-        lib: ['es2022'],
-        types: ['node'],
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        skipLibCheck: false,
-        noEmit: true,
-      };
-      writeFileSync(path.join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['use.*'] }));
-      check(`TypeScript ${version}, module ${options.moduleResolution ?? options.module}`, app, tsc, '-p', '.');
-    }
-  }
+  compileEverywhere(app, { types: ['node'], exactOptionalPropertyTypes: true }, (name, { status, output }) =>
+    report(name, status === 0, output),
+  );
+
+  const untyped = newFolder('without-node-types');
+  install(untyped, tarball);
+  writeFileSync(path.join(untyped, 'use.ts'), USE_WITHOUT_NODE_TYPES);
+  compileEverywhere(untyped, {}, (name, { output }) => {
+    const errors = output.split('\n').filter((line) => line.includes('error TS'));
+    const others = errors.filter((line) => !NODE_TYPES_ARE_MISSING.test(line));
+    report(`${name}, without @types/node: only that is missing`, errors.length > 0 && others.length === 0, output);
+  });
+
+  checkGit();
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
