@@ -1,7 +1,7 @@
 import diagnostics from 'node:diagnostics_channel';
 import { LockTimeoutError } from './errors.js';
 import type { LockHolder } from './holder/lock-holder.js';
-import type { LockMechanism, LockMode } from './options.js';
+import type { LockMechanism, LockMode } from './lock-mode.js';
 
 /**
  * What loggers and tracers can listen to (node:diagnostics_channel). Without a subscriber it costs one

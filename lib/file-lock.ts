@@ -4,6 +4,7 @@ import type { LockReport } from './holder/inspect.js';
 import type { LockFile, LockFileSettings } from './lock-file.js';
 import type { GuardSource, LockGuard, NewGuard } from './lock-guard.js';
 import {
+  ACQUIRE_OPTIONS,
   type AcquireOptions,
   type AcquireSyncOptions,
   checkBoolean,
@@ -12,10 +13,12 @@ import {
   checkMechanism,
   checkMilliseconds,
   checkMode,
-  checkObject,
+  checkOnWait,
+  checkOptions,
   checkPath,
   checkSignal,
   DEFAULT_TIMEOUT,
+  FILE_LOCK_OPTIONS,
   type FileLockOptions,
   type LockMechanism,
   type LockMode,
@@ -64,7 +67,7 @@ export class FileLock implements Disposable {
   /** @internal For a manager, which makes guards of its own. */
   constructor(path: string | URL, options: FileLockOptions, newGuard: NewGuard);
   constructor(path: string | URL, options: FileLockOptions = NO_OPTIONS, newGuard?: NewGuard) {
-    checkObject(options);
+    checkOptions(options, FILE_LOCK_OPTIONS);
     this.#newGuard = newGuard;
     this.path = checkPath(path, 'path');
     this.#mode = checkMode(options.mode, 'exclusive');
@@ -87,10 +90,11 @@ export class FileLock implements Disposable {
    */
   acquire(options: AcquireOptions = NO_OPTIONS): Promise<LockGuard> {
     try {
-      checkObject(options);
+      checkOptions(options, ACQUIRE_OPTIONS);
       const mode = checkMode(options.mode, this.#mode);
       const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
       const signal = checkSignal(options.signal);
+      checkOnWait(options.onWait);
       if (signal?.aborted) return Promise.reject(signal.reason);
       if (!engine().acquisitionsAreTraced()) return this.#acquire(mode, timeout, signal);
       return engine().traceAcquire(this.#trace(mode, timeout), signal, () => this.#acquire(mode, timeout, signal));
@@ -107,8 +111,9 @@ export class FileLock implements Disposable {
    * in the way, since it could not be released before this call returns.
    */
   acquireSync(options: AcquireSyncOptions = NO_OPTIONS): LockGuard {
-    checkObject(options);
+    checkOptions(options, ACQUIRE_OPTIONS);
     if (options.signal !== undefined) throw noMeaning('signal', 'acquireSync');
+    if (options.onWait !== undefined) throw noMeaning('onWait', 'acquireSync');
     const mode = checkMode(options.mode, this.#mode);
     const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
     if (!engine().acquisitionsAreTraced()) return this.#acquireSync(mode, timeout);
@@ -120,9 +125,10 @@ export class FileLock implements Disposable {
    * @throws LockError when the file cannot be locked at all
    */
   tryAcquire(options: TryAcquireOptions = NO_OPTIONS): LockGuard | null {
-    checkObject(options);
+    checkOptions(options, ACQUIRE_OPTIONS);
     if (options.signal !== undefined) throw noMeaning('signal', 'tryAcquire');
     if (options.timeout !== undefined) throw noMeaning('timeout', 'tryAcquire');
+    if (options.onWait !== undefined) throw noMeaning('onWait', 'tryAcquire');
     const mode = checkMode(options.mode, this.#mode);
     return this.#pathLock().tryAcquire(this.#guardSource(), mode === 'exclusive');
   }

@@ -11,8 +11,7 @@ declare global {
 export type { AbandonedMessage, AcquireTrace, ReleaseMessage } from './diagnostics.js';
 export { LockError, LockTimeoutError } from './errors.js';
 export { FileLock } from './file-lock.js';
-export type { LockReport } from './holder/inspect.js';
-export type { LockHolder } from './holder/lock-holder.js';
+export type { LockHolder, LockReport } from './holder/lock-holder.js';
 export {
   type CleanupOptions,
   JobLockManager,
@@ -22,11 +21,10 @@ export {
 } from './jobs/job-lock-manager.js';
 export type { StaleLock } from './jobs/stale-locks.js';
 export type { JobLockGuard, LockGuard } from './lock-guard.js';
+export type { LockMechanism, LockMode } from './lock-mode.js';
 export type {
   AcquireOptions,
   AcquireSyncOptions,
   FileLockOptions,
-  LockMechanism,
-  LockMode,
   TryAcquireOptions,
 } from './options.js';

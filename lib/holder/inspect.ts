@@ -1,7 +1,7 @@
 import { type BigIntStats, closeSync, constants as fs, lstatSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fromFileSystemError, LockError, notAFile, systemError } from '../errors.js';
-import type { LockMechanism } from '../options.js';
+import type { LockMechanism } from '../lock-mode.js';
 import { type HolderRecord, holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
 import {
   findLock,
@@ -12,18 +12,10 @@ import {
   readTable,
   readTableSync,
 } from './kernel-locks.js';
-import type { LockHolder } from './lock-holder.js';
+import type { LockHolder, LockReport } from './lock-holder.js';
 import { commandOfProcess, isRunning, thisProcess } from './process-info.js';
 
-export interface LockReport {
-  path: string;
-  /** `unknown`: the kernel's table cannot be seen whole from here. */
-  state: 'missing' | 'free' | 'held' | 'unknown';
-  /** Who holds it, or, when free, who abandoned it. */
-  holder: LockHolder | null;
-  /** Free, and the last holder ended without releasing; null when the state is unknown. */
-  abandoned: boolean | null;
-}
+export type { LockReport };
 
 /** The record in a lock file; null when there is none, or none that can be read. */
 function readRecord(path: string): HolderRecord | null {

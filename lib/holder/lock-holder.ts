@@ -1,11 +1,27 @@
 /** Who holds a lock, as far as can be told. A hint for people: only the kernel knows who holds it. */
 export interface LockHolder {
+  /** In the pid namespace of the process that recorded it, else of this one. */
   pid: number;
+  /** The name of its host. */
   hostname: string;
   /** The executable and its script; never the other arguments, which can hold secrets. */
   command: string;
+  /** When it was granted the lock; null where it has not recorded that. */
   acquiredAt: Date | null;
-  /** Null: it cannot be told from here (another host, another pid namespace). */
+  /** Whether that very process still runs; null when that is unknown here (another host, another pid namespace). */
   running: boolean | null;
+  /** Whether it is this process, in whatever thread. */
   thisProcess: boolean;
+}
+
+/** What the kernel's table of locks and the record in the lock file say of a lock. */
+export interface LockReport {
+  /** The absolute path of the lock file. */
+  path: string;
+  /** `unknown`: the kernel's table cannot be seen whole from here. */
+  state: 'missing' | 'free' | 'held' | 'unknown';
+  /** Who holds it, or, when free, who abandoned it. */
+  holder: LockHolder | null;
+  /** Free, and the last holder ended without releasing; null when the state is unknown. */
+  abandoned: boolean | null;
 }

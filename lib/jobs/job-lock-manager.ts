@@ -4,6 +4,7 @@ import { engine, FileLock } from '../file-lock.js';
 import type { LockReport } from '../holder/inspect.js';
 import type { JobLockGuard, LockGuard, NewGuard } from '../lock-guard.js';
 import {
+  ACQUIRE_OPTIONS,
   type AcquireOptions,
   type AcquireSyncOptions,
   checkBoolean,
@@ -11,12 +12,13 @@ import {
   checkFunction,
   checkMechanism,
   checkMilliseconds,
-  checkObject,
+  checkOptions,
   checkPath,
   checkSignal,
   DEFAULT_TIMEOUT,
   type FileLockOptions,
   type LockMechanism,
+  optionNames,
   type TryAcquireOptions,
 } from '../options.js';
 import { checkJobId, INDEX_LOCK, jobLockPath } from './job-path.js';
@@ -28,7 +30,7 @@ export interface JobLockManagerOptions {
   timeout?: number | undefined;
   /** Default `'flock'`, with which alone the lock files of the original Python module are shared. */
   mechanism?: LockMechanism | undefined;
-  /** Permissions of a lock file that is made, default 0o600; the umask still applies. */
+  /** Permissions of a lock file that is made, 0 to 0o777, default 0o600; the umask still applies. */
   fileMode?: number | undefined;
   /** Default true: writes who holds a lock into its file, see `previousHolder` of the guard. */
   recordHolder?: boolean | undefined;
@@ -43,6 +45,13 @@ export interface CleanupOptions {
   signal?: AbortSignal | undefined;
 }
 
+const MANAGER_OPTIONS = optionNames<Required<JobLockManagerOptions>>({
+  timeout: true,
+  mechanism: true,
+  fileMode: true,
+  recordHolder: true,
+});
+const CLEANUP_OPTIONS = optionNames<Required<CleanupOptions>>({ maxAge: true, dryRun: true, signal: true });
 const DEFAULT_MAX_AGE = 3_600_000;
 const NO_OPTIONS = {};
 
@@ -92,7 +101,7 @@ export class JobLockManager implements Disposable {
 
   /** @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` */
   constructor(jobsDirectory: string | URL, options: JobLockManagerOptions = NO_OPTIONS) {
-    checkObject(options);
+    checkOptions(options, MANAGER_OPTIONS);
     this.jobsDirectory = checkPath(jobsDirectory, 'jobsDirectory');
     this.#options = {
       timeout: checkMilliseconds(options.timeout, 'timeout', DEFAULT_TIMEOUT),
@@ -166,7 +175,7 @@ export class JobLockManager implements Disposable {
    * (flock(1), Python, Go): one that already waits may get in on the removed file.
    */
   async cleanupStaleLocks(options: CleanupOptions = NO_OPTIONS): Promise<StaleLock[]> {
-    checkObject(options);
+    checkOptions(options, CLEANUP_OPTIONS);
     const maxAge = checkMilliseconds(options.maxAge, 'maxAge', DEFAULT_MAX_AGE);
     const dryRun = checkBoolean(options.dryRun, 'dryRun', false);
     const signal = checkSignal(options.signal);
@@ -243,8 +252,8 @@ export class JobLockManager implements Disposable {
    * if it had not been, and whoever had abandoned the lock is told to the next one.
    */
   async #acquire(lock: FileLock, options: AcquireOptions): Promise<ManagedGuard> {
-    checkObject(options);
-    const { mode, timeout } = options;
+    checkOptions(options, ACQUIRE_OPTIONS);
+    const { mode, timeout, onWait } = options;
     const signal = checkSignal(options.signal);
     const controller = new AbortController();
     const forward = () => controller.abort(signal?.reason);
@@ -252,7 +261,7 @@ export class JobLockManager implements Disposable {
     const ignoreAbort = signal === undefined ? undefined : engine().onAbort(signal, forward);
     this.#pending.add(controller);
     try {
-      return (await lock.acquire({ mode, timeout, signal: controller.signal })) as ManagedGuard;
+      return (await lock.acquire({ mode, timeout, onWait, signal: controller.signal })) as ManagedGuard;
     } finally {
       this.#pending.delete(controller);
       ignoreAbort?.();
@@ -291,10 +300,10 @@ export async function tryLockJobDirectory(
   jobsDirectory: string | URL,
   options: AcquireOptions = NO_OPTIONS,
 ): Promise<JobLockGuard | null> {
-  checkObject(options);
-  const { mode, timeout = 0, signal } = options;
+  checkOptions(options, ACQUIRE_OPTIONS);
+  const { mode, timeout = 0, signal, onWait } = options;
   try {
-    return await new JobLockManager(jobsDirectory).lockJobDirectory(jobId, { mode, timeout, signal });
+    return await new JobLockManager(jobsDirectory).lockJobDirectory(jobId, { mode, timeout, signal, onWait });
   } catch (error) {
     if (error instanceof LockTimeoutError) return null;
     throw error;
