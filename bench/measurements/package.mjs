@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { show, showTime } from '../figures.mjs';
 import { interleaveAll, medianOf } from '../rounds.mjs';
@@ -9,8 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The cost of importing the package, and its size. */
 export async function importAndSize({ scratch, quick }) {
   // Build it as it is published: without comments, with reduced source maps.
-  const complete = existsSync(`${root}/prebuilds`);
-  if (complete) execFileSync('npm', ['run', '--silent', 'prepack'], { cwd: root, stdio: 'ignore' });
+  execFileSync('npm', ['run', '--silent', 'dist'], { cwd: root, stdio: 'ignore' });
   const entry = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
   writeFileSync(`${scratch}/empty.mjs`, 'export {};\n');
   writeFileSync(`${scratch}/import.mjs`, `import { FileLock } from ${JSON.stringify(entry)};\nexport { FileLock };\n`);
@@ -55,7 +54,7 @@ export async function importAndSize({ scratch, quick }) {
         unit: 'KiB',
         bar: ['≤', 400],
         aim: 250,
-        note: complete ? `with ${binaries} binaries` : 'without binaries, which are not built here',
+        note: `with ${binaries} binaries`,
       },
     ],
   };

@@ -163,3 +163,33 @@ test('nothing is packed while a binary is of other sources', () => {
   edit('native/os.h')(folder);
   expect(check()).toMatchObject({ status: 1, stderr: expect.stringContaining('another native/os.h') });
 });
+
+/** Verifies with nothing on the PATH: the pinned compiler cannot be had. */
+function verify(folder: string, ...args: string[]) {
+  const { status, stdout } = spawnSync(process.execPath, ['scripts/prebuild.mjs', '--verify', ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { ...environment, PATH: folder },
+  });
+  return { status, verdicts: Array.from(stdout.matchAll(/^linux-\w+: ([A-Z ]+)[,:]/gm), ([, verdict]) => verdict) };
+}
+
+test('without the pinned compiler, binaries of these sources are not verified, which only a release refuses', () => {
+  const folder = freshCopy();
+  const verdicts = ['NOT VERIFIED', 'NOT VERIFIED'];
+  expect(verify(folder)).toEqual({ status: 0, verdicts });
+  expect(verify(folder, '--release')).toEqual({ status: 1, verdicts });
+  expect(verify(folder, folder)).toEqual({ status: 1, verdicts });
+});
+
+test('without the pinned compiler, binaries of other sources are refused', () => {
+  const folder = freshCopy();
+  edit('native/os.h')(folder);
+  expect(verify(folder)).toEqual({ status: 1, verdicts: ['FAILED', 'FAILED'] });
+});
+
+test('without the pinned compiler, a binary that is not the one of the sums is refused', () => {
+  const folder = freshCopy();
+  appendFileSync(path.join(folder, 'prebuilds/linux-arm64/native-file-lock.node'), '!');
+  expect(verify(folder)).toEqual({ status: 1, verdicts: ['NOT VERIFIED', 'FAILED'] });
+});
