@@ -107,11 +107,8 @@ export function build(target, use) {
     }
     symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
     const prebuildify = path.join(ROOT, 'node_modules/prebuildify/bin.js');
-    const args = ['--napi', '--strip', '--quiet', '--cwd', folder, '--platform', platform, '--arch', arch];
-    execFileSync(process.execPath, [prebuildify, ...args], {
-      env: { ...process.env, ...(isPublished ? environment(target) : {}), ...localHeaders() },
-      stdio: 'inherit',
-    });
+    const args = ['--napi', '--strip', '--cwd', folder, '--platform', platform, '--arch', arch];
+    run(process.execPath, [prebuildify, ...args], { ...(isPublished ? environment(target) : {}), ...localHeaders() });
     const file = path.join(folder, 'prebuilds', target, 'native-file-lock.node');
     // The compiler's name and Debian's revision of it, which say nothing about the code.
     if (isPublished) run(`${TOOLCHAINS[target].prefix}strip`, ['--remove-section=.comment', file]);
