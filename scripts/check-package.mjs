@@ -148,7 +148,7 @@ function checkGit() {
   const bin = path.join(work, 'bin');
   mkdirSync(bin);
   for (const name of ['npm', 'git', 'sh', 'basename', 'sed', 'uname']) {
-    symlinkSync(execFileSync('which', [name], { encoding: 'utf8' }).trim(), path.join(bin, name));
+    symlinkSync(execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), path.join(bin, name));
   }
   symlinkSync(process.execPath, path.join(bin, 'node'));
   // Of what `npm run` adds to the environment, nothing is a user's.

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -41,11 +41,18 @@ function binaries(): { name: string; file: string }[] {
   return targets.map((name) => ({ name, file: path.join(PREBUILDS, name, 'native-file-lock.node') }));
 }
 
-const isLinux = process.platform === 'linux';
-const tested = isLinux ? binaries() : [];
-console.log(
-  isLinux ? `Tested: ${tested.map(({ name }) => name).join(', ')}` : 'Skipped: these are properties of ELF files.',
-);
+const isInstalled = (command: string) => spawnSync(command, ['--version']).status === 0;
+
+function reasonToSkip(): string | undefined {
+  if (process.platform !== 'linux') return 'these are properties of ELF files';
+  return ['nm', 'readelf'].every(isInstalled)
+    ? undefined
+    : 'nm and readelf are not here (Debian: apt-get install binutils)';
+}
+
+const reason = reasonToSkip();
+const tested = reason === undefined ? binaries() : [];
+console.log(reason === undefined ? `Tested: ${tested.map(({ name }) => name).join(', ')}` : `Skipped: ${reason}.`);
 
 interface Symbol {
   name: string;
@@ -87,7 +94,7 @@ const isPromised = (version: string) => {
 };
 
 const MUSL = ['/lib/ld-musl-x86_64.so.1', '/lib/ld-musl-aarch64.so.1'].filter((each) => existsSync(each));
-if (isLinux && MUSL.length === 0)
+if (reason === undefined && MUSL.length === 0)
   console.warn('Skipped: names in musl. It is not here (Debian: apt-get install musl).');
 
 describe.each(tested)('the binary of $name', ({ file }) => {
@@ -169,4 +176,4 @@ describe.each(tested)('the binary of $name', ({ file }) => {
   });
 });
 
-test.skipIf(isLinux)('no binary is tested here', () => {});
+test.skipIf(reason === undefined)('no binary is tested here', () => {});

@@ -86,7 +86,7 @@ test('an installation from git needs TypeScript only', () => {
   const bin = path.join(folder, 'bin');
   mkdirSync(bin);
   for (const name of ['node', 'npm', 'sh']) {
-    symlinkSync(execFileSync('which', [name], { encoding: 'utf8' }).trim(), path.join(bin, name));
+    symlinkSync(execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), path.join(bin, name));
   }
   execFileSync('npm', ['run', 'prepare'], { cwd: folder, env: { PATH: bin }, stdio: 'pipe' });
   const program = "console.log(Object.keys(require('./dist')).join())";
