@@ -149,7 +149,7 @@ export class FileLock implements Disposable {
    * returned: for people and for logs, not for decisions.
    */
   inspect(): LockReport {
-    return engine().inspect(this.path, this.#mechanism);
+    return engine().inspect(this.path, this.#mechanism, null);
   }
 
   /** Closes the descriptor that `keepOpen` kept, and keeps none from now on. A held guard stays held. */

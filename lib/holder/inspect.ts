@@ -1,21 +1,16 @@
 import { type BigIntStats, closeSync, constants as fs, lstatSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fromFileSystemError, LockError, notAFile, systemError } from '../errors.js';
-import type { LockMechanism } from '../lock-mode.js';
+import type { LockMechanism, LockMode } from '../lock-mode.js';
 import { type HolderRecord, holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
-import {
-  findLock,
-  identify,
-  isTableComplete,
-  type KernelLock,
-  type LockTable,
-  readTable,
-  readTableSync,
-} from './kernel-locks.js';
+import { identify, isTableComplete, type LockTable, locksIn, readTable, readTableSync } from './kernel-locks.js';
 import type { LockHolder, LockReport } from './lock-holder.js';
 import { commandOfProcess, isRunning, thisProcess } from './process-info.js';
 
 export type { LockReport };
+
+/** An inspection looks again this often where what it has read does not fit together. */
+const MOST_ATTEMPTS = 3;
 
 /** The record in a lock file; null when there is none, or none that can be read. */
 function readRecord(path: string): HolderRecord | null {
@@ -32,24 +27,21 @@ function readRecord(path: string): HolderRecord | null {
   }
 }
 
-/** The holder that the kernel names, with what the record knows of it. Where the kernel names none, the record's word is taken. */
-function holderOfLock(lock: KernelLock, record: HolderRecord | null, table: LockTable | null): LockHolder | null {
-  if (record?.held && (lock.pid === record.pid || lock.pid < 1)) {
+/**
+ * The holder with the pid that the kernel names, with what the record knows of it. Where the kernel names none (-1),
+ * the record's word is taken.
+ */
+function holderWithPid(pid: number, record: HolderRecord | null, table: LockTable | null): LockHolder | null {
+  if (record?.held && (pid === record.pid || pid < 1)) {
     const running = isRunning(record);
-    if (running || (running === null && lock.pid < 1)) return holderOf(record);
+    if (running || (running === null && pid < 1)) return holderOf(record);
   }
-  if (lock.pid < 1) return null;
-  const isThisProcess = lock.pid === process.pid;
-  const command = isThisProcess ? thisProcess().command : commandIn(table, lock.pid);
+  if (pid < 1) return null;
+  const isThisProcess = pid === process.pid;
+  const command = isThisProcess ? thisProcess().command : commandIn(table, pid);
   if (command === null) return null;
-  return {
-    pid: lock.pid,
-    hostname: thisProcess().hostname,
-    command,
-    acquiredAt: null,
-    running: true,
-    thisProcess: isThisProcess,
-  };
+  const { hostname } = thisProcess();
+  return { pid, hostname, command, acquiredAt: null, running: true, thisProcess: isThisProcess };
 }
 
 function commandIn(table: LockTable | null, pid: number): string | null {
@@ -62,16 +54,21 @@ function commandIn(table: LockTable | null, pid: number): string | null {
 
 /** This process, as the holder of a lock that one of its guards bars. */
 export function holderHere(path: string): LockHolder | null {
-  return holderOfLock({ pid: process.pid }, readRecord(path), null);
+  return holderWithPid(process.pid, readRecord(path), null);
+}
+
+function pidOfHolder(table: LockTable, name: string, mechanism: LockMechanism): number {
+  for (const { pid, waiting } of locksIn(table, name, mechanism)) if (!waiting) return pid;
+  return -1;
 }
 
 function holderIn(table: LockTable | null, path: string, mechanism: LockMechanism): LockHolder | null {
   try {
     const status = lstatSync(path, { bigint: true });
     const record = status.size === 0n ? null : readRecord(path);
-    const lock = table === null ? null : findLock(table, identify(status).name, mechanism);
+    const pid = table === null ? -1 : pidOfHolder(table, identify(status).name, mechanism);
     // A holder in another pid namespace is not in the table; its record may tell.
-    return holderOfLock(lock ?? { pid: -1 }, record, table);
+    return holderWithPid(pid, record, table);
   } catch {
     return null; // a hint that is not to be had is no reason to fail
   }
@@ -103,38 +100,86 @@ function findFile(path: string): BigIntStats | null {
   }
 }
 
-/** What the kernel and the record say of the lock of a path, without touching the lock. */
-export function inspect(path: string, mechanism: LockMechanism): LockReport {
-  for (let attempts = 3; ; attempts--) {
+/**
+ * What the kernel and the record say of the lock of a path, without touching the lock. `heldHere`: how guards of this
+ * thread hold it; needed where the kernel does not tell.
+ */
+export function inspect(path: string, mechanism: LockMechanism, heldHere: LockMode | null): LockReport {
+  const inspection = inspectWithTables(path, mechanism, heldHere);
+  let step = inspection.next(null);
+  while (!step.done) step = inspection.next(readTableSync());
+  return step.value;
+}
+
+/** The same, reading the kernel's table off this thread; those who ask meanwhile share one reading. */
+export async function inspectOffThread(
+  path: string,
+  mechanism: LockMechanism,
+  heldHere: LockMode | null,
+): Promise<LockReport> {
+  const inspection = inspectWithTables(path, mechanism, heldHere);
+  let step = inspection.next(null);
+  while (!step.done) step = inspection.next(await readTable());
+  return step.value;
+}
+
+/** Yields wherever it needs the table as it is then, and is given it. */
+function* inspectWithTables(
+  path: string,
+  mechanism: LockMechanism,
+  heldHere: LockMode | null,
+): Generator<undefined, LockReport, LockTable | null> {
+  for (let attempt = 1; ; attempt++) {
     const before = readRecord(path);
-    const report = inspectOnce(path, mechanism, before);
+    const file = findFile(path);
+    if (file === null) return reportOf(path, 'missing', { waiting: 0, abandoned: false });
+    const table = yield;
+    const report = inspectFile(path, mechanism, heldHere, file, before, table);
+    if (report.state !== 'free') return report;
     const after = readRecord(path);
     // What was read at two times may not fit together: released, or granted, in between. A record that
     // said `held` all the while, beside a lock that was free meanwhile, was abandoned indeed.
     const steady = before?.held === after?.held && before?.fencingToken === after?.fencingToken;
-    if (steady || !report.abandoned) return report;
-    if (attempts === 1) return { ...report, holder: null, abandoned: false }; // in lively use
+    // A table in several pieces may lack a lock that is held; two in a row hardly do.
+    if ((steady || !report.abandoned) && (table?.inOnePiece || attempt > 1)) return report;
+    if (attempt === MOST_ATTEMPTS) return { ...report, holder: null, abandoned: false }; // in lively use
   }
 }
 
-function inspectOnce(path: string, mechanism: LockMechanism, record: HolderRecord | null): LockReport {
-  const file = findFile(path);
-  if (file === null) return { path, state: 'missing', holder: null, abandoned: false };
-  const table = readTableSync();
-  const recorded = record?.held ? holderOf(record) : null;
-  if (table === null) return inspectRecord(path, record, recorded);
+function inspectFile(
+  path: string,
+  mechanism: LockMechanism,
+  heldHere: LockMode | null,
+  file: BigIntStats,
+  record: HolderRecord | null,
+  table: LockTable | null,
+): LockReport {
   const { device, name } = identify(file);
-  const lock = findLock(table, name, mechanism);
-  if (lock !== null) return { path, state: 'held', holder: holderOfLock(lock, record, table), abandoned: false };
-  if (!isTableComplete(device) || recorded?.running === null) {
-    return { path, state: 'unknown', holder: recorded, abandoned: null };
+  const isComplete = table !== null && isTableComplete(device);
+  const locks = table === null ? [] : [...locksIn(table, name, mechanism)];
+  const held = locks.filter(({ waiting }) => !waiting);
+  const waiting = isComplete ? locks.length - held.length : null;
+  const holderOfPid = (pid: number) => holderWithPid(pid, record, table);
+  const [first] = held;
+  if (first !== undefined) {
+    const mode = held.some((lock) => lock.mode === 'exclusive') ? 'exclusive' : 'shared';
+    const holders = [...new Set(held.map(({ pid }) => pid))].map(holderOfPid).filter((holder) => holder !== null);
+    return reportOf(path, 'held', { mode, holder: holderOfPid(first.pid), holders, waiting, abandoned: false });
   }
-  return { path, state: 'free', holder: recorded, abandoned: recorded !== null };
+  const recorded = record?.held ? holderOf(record) : null;
+  if (isComplete && recorded?.running !== null) {
+    return reportOf(path, 'free', { holder: recorded, waiting, abandoned: recorded !== null });
+  }
+  // The kernel does not tell. Then a guard of this thread is known, and a recorded holder that still runs is
+  // believed where there is no table at all; any other holder may have recorded nothing.
+  const holder = heldHere === null ? recorded : holderOfPid(process.pid);
+  if (heldHere === null && (table !== null || !recorded?.running)) {
+    return reportOf(path, 'unknown', { holder, waiting });
+  }
+  const holders = holder === null ? [] : [holder];
+  return reportOf(path, 'held', { mode: heldHere ?? 'exclusive', holder, holders, waiting, abandoned: false });
 }
 
-/** Where the kernel has no table, the record is all there is. */
-function inspectRecord(path: string, record: HolderRecord | null, holder: LockHolder | null): LockReport {
-  if (record === null || holder?.running === null) return { path, state: 'unknown', holder, abandoned: null };
-  if (holder?.running) return { path, state: 'held', holder, abandoned: false };
-  return { path, state: 'free', holder, abandoned: holder !== null };
+function reportOf(path: string, state: LockReport['state'], known: Partial<LockReport>): LockReport {
+  return { path, state, mode: null, holder: null, holders: [], waiting: null, abandoned: null, ...known };
 }

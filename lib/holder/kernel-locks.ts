@@ -1,4 +1,6 @@
-import { promises, readFileSync } from 'node:fs';
+import { closeSync, openSync, read, readFileSync, readSync } from 'node:fs';
+import { promisify } from 'node:util';
+import type { LockMechanism, LockMode } from '../lock-mode.js';
 import { seesEveryProcess } from './process-info.js';
 
 /**
@@ -10,15 +12,25 @@ import { seesEveryProcess } from './process-info.js';
  * (OFDLCK) has no process: -1.
  */
 const TABLE = '/proc/locks';
+const LINE = /^\d+: *(-> )?(FLOCK|OFDLCK|POSIX) +\S+ +(READ|WRITE) +(-?\d+)/;
+/** The kernel fills a page at a time, and more only for a lock with many who wait. In bytes. */
+const PIECE = 64 * 1024;
 
-/** A lock in the table. The pid is -1 where the kernel knows none. */
-export interface KernelLock {
+/** A lock in the table, or a request for one. The pid is -1 where the kernel knows none. */
+interface KernelLock {
   pid: number;
+  mode: LockMode;
+  waiting: boolean;
 }
 
 /** The table as it was at one time, for all who looked then. */
 export interface LockTable {
   readonly text: string;
+  /**
+   * Whether it was read in one piece. Between two pieces the kernel only counts its entries: when some before them
+   * were removed, as many that were there all the time are left out.
+   */
+  readonly inOnePiece: boolean;
   /** The commands of holders that were looked up, by their pids: thousands of locks have few holders. */
   readonly commands: Map<number, string | null>;
 }
@@ -62,31 +74,41 @@ function isLocalMount(device: string): boolean {
   return false;
 }
 
-/** Who holds a lock of that kind on the file, out of the table. */
-export function findLock({ text }: LockTable, name: string, mechanism: 'flock' | 'fcntl'): KernelLock | null {
+/** What the table has on a file, of the locks that conflict with those of a mechanism. */
+export function* locksIn({ text }: LockTable, name: string, mechanism: LockMechanism): Generator<KernelLock> {
   for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + 1)) {
-    const line = text.slice(text.lastIndexOf('\n', at) + 1, at);
-    const [, kind, , , pid] = line.split(/ +/);
-    // A line of one that waits has `->` for its kind. POSIX locks conflict with OFDLCK ones.
-    const matches = mechanism === 'flock' ? kind === 'FLOCK' : kind === 'OFDLCK' || kind === 'POSIX';
-    if (matches) return { pid: Number(pid) };
+    const [, arrow, kind, access, pid] = LINE.exec(text.slice(text.lastIndexOf('\n', at) + 1, at)) ?? [];
+    // POSIX locks conflict with OFDLCK ones.
+    if (kind === undefined || (mechanism === 'flock') !== (kind === 'FLOCK')) continue;
+    yield { pid: Number(pid), mode: access === 'WRITE' ? 'exclusive' : 'shared', waiting: arrow !== undefined };
   }
-  return null;
 }
 
-function tableOf(text: string): LockTable {
-  return { text, commands: new Map() };
+function tableOf(pieces: readonly string[]): LockTable {
+  return { text: pieces.join(''), inOnePiece: pieces.length === 1, commands: new Map() };
 }
 
 /** Null where there is none (another system, /proc not mounted). May block for some 10 ms. */
 export function readTableSync(): LockTable | null {
   try {
-    return tableOf(readFileSync(TABLE, 'latin1'));
+    const file = openSync(TABLE, 'r');
+    try {
+      const buffer = Buffer.allocUnsafe(PIECE);
+      const pieces: string[] = [];
+      for (;;) {
+        const count = readSync(file, buffer, 0, PIECE, null);
+        if (count === 0) return tableOf(pieces);
+        pieces.push(buffer.toString('latin1', 0, count));
+      }
+    } finally {
+      closeSync(file);
+    }
   } catch {
     return null;
   }
 }
 
+const readOffThread = promisify(read);
 let reading: Promise<LockTable | null> | undefined;
 
 /**
@@ -95,11 +117,29 @@ let reading: Promise<LockTable | null> | undefined;
  * thousands of locks. So those who ask meanwhile share one reading.
  */
 export function readTable(): Promise<LockTable | null> {
-  reading ??= promises
-    .readFile(TABLE, 'latin1')
-    .then(tableOf, () => null)
+  reading ??= readTableOffThread()
+    .catch(() => null)
     .finally(() => {
       reading = undefined;
     });
   return reading;
+}
+
+/**
+ * Opened by `openSync`, which does not block: only of such descriptors Node closes those that a terminated worker
+ * leaves open. One that a promise or a callback was to bring stays open for ever.
+ */
+async function readTableOffThread(): Promise<LockTable> {
+  const file = openSync(TABLE, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(PIECE);
+    const pieces: string[] = [];
+    for (;;) {
+      const { bytesRead } = await readOffThread(file, buffer, 0, PIECE, null);
+      if (bytesRead === 0) return tableOf(pieces);
+      pieces.push(buffer.toString('latin1', 0, bytesRead));
+    }
+  } finally {
+    closeSync(file);
+  }
 }

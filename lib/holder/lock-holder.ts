@@ -1,3 +1,5 @@
+import type { LockMode } from '../lock-mode.js';
+
 /** Who holds a lock, as far as can be told. A hint for people: only the kernel knows who holds it. */
 export interface LockHolder {
   /** In the pid namespace of the process that recorded it, else of this one. */
@@ -20,8 +22,14 @@ export interface LockReport {
   path: string;
   /** `unknown`: the kernel's table cannot be seen whole from here. */
   state: 'missing' | 'free' | 'held' | 'unknown';
+  /** How it is held; null when it is not, or when that is unknown. */
+  mode: LockMode | null;
   /** Who holds it, or, when free, who abandoned it. */
   holder: LockHolder | null;
+  /** All who hold it, as far as the kernel names them: a shared lock can have several holders. */
+  holders: LockHolder[];
+  /** How many wait for it in the kernel; null where the kernel does not tell. */
+  waiting: number | null;
   /** Free, and the last holder ended without releasing; null when the state is unknown. */
   abandoned: boolean | null;
 }

@@ -15,6 +15,7 @@ if (!seesEveryProcess)
 if (!isRoot) console.warn('Skipped: locks seen from another pid namespace. Only root can create one.');
 
 const MECHANISMS = ['flock', 'fcntl'] as const;
+const NOBODY = { mode: null, holder: null, holders: [], waiting: 0, abandoned: false };
 
 async function contender(file: string, options = {}, through: readonly string[] = []): Promise<Actor> {
   const actor = await Actor.process({ through });
@@ -30,7 +31,7 @@ async function holder(file: string, options = {}): Promise<Actor> {
 
 test('a lock file that does not exist is missing, and inspect() does not create it', () => {
   const file = path.join(tempDir(), 'missing', 'l');
-  expect(new FileLock(file).inspect()).toEqual({ path: file, state: 'missing', holder: null, abandoned: false });
+  expect(new FileLock(file).inspect()).toEqual({ path: file, state: 'missing', ...NOBODY });
   expect(existsSync(path.dirname(file))).toBe(false);
 });
 
@@ -38,7 +39,7 @@ test.skipIf(!seesEveryProcess).each(MECHANISMS)('a lock without a holder is free
   const file = tempLock();
   const lock = new FileLock(file, { mechanism });
   lock.acquireSync().release();
-  expect(lock.inspect()).toEqual({ path: file, state: 'free', holder: null, abandoned: false });
+  expect(lock.inspect()).toEqual({ path: file, state: 'free', ...NOBODY });
 });
 
 test.skipIf(!seesEveryProcess)('a lock is free once it has been released or its holder killed', async () => {

@@ -174,7 +174,10 @@ expectType<boolean>(holder.thisProcess);
 declare const report: LockReport;
 expectType<string>(report.path);
 expectType<'missing' | 'free' | 'held' | 'unknown'>(report.state);
+expectType<LockMode | null>(report.mode);
 expectType<LockHolder | null>(report.holder);
+expectType<LockHolder[]>(report.holders);
+expectType<number | null>(report.waiting);
 expectType<boolean | null>(report.abandoned);
 
 // --- Errors ---------------------------------------------------------------------------------------
