@@ -1,5 +1,5 @@
-// Fails unless the binaries that are published are there, are those of prebuilds/SHA256SUMS, and were made from
-// these sources. Before `npm pack`: those of the tree. With --release: all of them, and the tag that is
+// Fails unless the binaries that are published exist, match prebuilds/SHA256SUMS, and were built from these
+// sources. Before `npm pack`: those of the tree. With --release: all of them, and the tag that is
 // released has to be the package's version.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -10,8 +10,8 @@ const targets = release ? [...LINUX, 'darwin-x64', 'darwin-arm64'] : LINUX;
 
 const complaints = targets.map(wrongBinary).filter((each) => each !== undefined);
 const changed = changedSource();
-if (changed !== undefined) complaints.push(`prebuilds/ was made from another ${changed}`);
-if (complaints.length > 0) complaints.push('Make those of Linux with: npm run prebuild');
+if (changed !== undefined) complaints.push(`${changed} has changed since prebuilds/ was built`);
+if (complaints.length > 0) complaints.push('Build those of Linux with: npm run prebuild');
 if (release) {
   const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
   const tag = process.env.GITHUB_REF_NAME;

@@ -1,8 +1,8 @@
-// Sees to it that an addon of these sources is loaded: the binary in prebuilds/ if it was made from them, else
-// one that is compiled now. node-gyp-build prefers build/Release, so what an earlier compilation left there goes.
+// Makes sure that the addon that is loaded was built from these sources: uses the binary in prebuilds/ if it was, and
+// compiles one into build/ otherwise. node-gyp-build prefers build/, so an earlier compilation is removed.
 //
-// With PREBUILDS_ONLY, which makes node-gyp-build ignore build/, a binary that is not of these sources
-// is an error: what is tested is to be what is published.
+// PREBUILDS_ONLY makes node-gyp-build ignore build/. A binary of other sources is then an error, so that what is
+// tested is what is published.
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
@@ -13,7 +13,7 @@ function reasonToCompile() {
   const wrong = wrongBinary(HOST);
   if (wrong !== undefined) return wrong;
   const changed = changedSource();
-  return changed && `prebuilds/ was made from another ${changed}`;
+  return changed && `${changed} has changed since prebuilds/ was built`;
 }
 
 const reason = reasonToCompile();
@@ -21,7 +21,7 @@ if (reason === undefined) {
   for (const name of ['Release', 'Debug']) rmSync(path.join(ROOT, 'build', name), { recursive: true, force: true });
   console.log(`Addon: prebuilds/${HOST}, made from these sources`);
 } else if (process.env.PREBUILDS_ONLY) {
-  console.error(`Addon: ${reason}. Make it with: npm run prebuild`);
+  console.error(`Addon: ${reason}. Run: npm run prebuild`);
   process.exitCode = 1;
 } else {
   console.log(`Addon: compiled, because ${reason}`);

@@ -23,8 +23,8 @@ import {
 import { build, deviations, hasCompiler, install } from './toolchain.mjs';
 
 /**
- * Bytes. Of those of arm64 half are zeros: some kernels have pages of 64 KiB, and what RELRO protects ends
- * with a page.
+ * The largest size that is published, in bytes. Half of an arm64 binary is zeros: some kernels have pages of 64 KiB,
+ * and what RELRO protects must end with a page.
  */
 const LIMITS = { 'linux-x64': 60 * 1024, 'linux-arm64': 66 * 1024 };
 
@@ -53,7 +53,7 @@ function prepare(target) {
 
 function renew(target) {
   const others = prepare(target);
-  if (others.length > 0) throw new Error(`${target} is published as made with ${others.join(', ')}`);
+  if (others.length > 0) throw new Error(`${target} must be built with ${others.join(', ')}`);
   build(target, (file) => {
     const destination = path.join(ROOT, 'prebuilds', fileOf(target));
     mkdirSync(path.dirname(destination), { recursive: true });
@@ -63,14 +63,14 @@ function renew(target) {
   });
 }
 
-/** What is against the committed binaries even before anything is built. */
+/** Why a committed binary cannot be right, known before anything is built. */
 function complaint(target) {
   if (other !== undefined) return existsSync(prebuilt(target)) ? undefined : `there is no ${prebuilt(target)}`;
   const changed = changedSource();
-  return wrongBinary(target) ?? (changed && `prebuilds/ was made from another ${changed}. Renew it: npm run prebuild`);
+  return wrongBinary(target) ?? (changed && `${changed} has changed since prebuilds/ was built. Run: npm run prebuild`);
 }
 
-/** Whether the binary may pass. */
+/** Builds a target again; whether its binary passes. */
 function verify(target) {
   const wrong = complaint(target);
   if (wrong !== undefined) {
@@ -86,7 +86,7 @@ function verify(target) {
       isSame = readFileSync(file).equals(readFileSync(prebuilt(target)));
     });
   }
-  // The same bytes from another revision of the compiler prove as much.
+  // Identical bytes prove it, even if another revision of the compiler made them.
   if (isSame) {
     console.log(`${target}: identical, ${built}`);
     return true;
@@ -96,8 +96,8 @@ function verify(target) {
     console.log(`${target}: DIFFERENT\n${both}`);
     return false;
   }
-  // The sums of the sources are those of this tree; of another folder's binary they say nothing.
-  console.log(`${target}: NOT VERIFIED, for want of ${others.join(', ')}\n${both}`);
+  // The sums of the sources speak for the binaries of this tree, and not for those of another folder.
+  console.log(`${target}: NOT VERIFIED: the compiler needs ${others.join(', ')}\n${both}`);
   return !values.release && other === undefined;
 }
 

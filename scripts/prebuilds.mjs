@@ -45,7 +45,7 @@ export function writeBinarySums() {
 
 const lines = (file) => (existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []);
 
-/** The first source that is not what the binaries were made from; undefined if none is. */
+/** The first source that has changed since the binaries were built; undefined if none has. */
 export function changedSource() {
   const recorded = new Set(lines(SOURCES).filter(Boolean));
   for (const file of sources()) {
@@ -55,10 +55,10 @@ export function changedSource() {
   return gone?.split('  ')[1];
 }
 
-/** Why the binary of a target is not the one that prebuilds/SHA256SUMS names; undefined if it is. */
+/** Why the binary of a target is not the one in prebuilds/SHA256SUMS; undefined if it is. */
 export function wrongBinary(target) {
   const file = fileOf(target);
   if (!existsSync(path.join(FOLDER, file))) return `there is no prebuilds/${file}`;
   const isListed = lines(BINARIES).includes(sums(FOLDER, [file]).trimEnd());
-  return isListed ? undefined : `prebuilds/SHA256SUMS has another prebuilds/${file}`;
+  return isListed ? undefined : `prebuilds/${file} is not the one in prebuilds/SHA256SUMS`;
 }

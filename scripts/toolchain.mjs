@@ -4,9 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-
-const ROOT = path.join(import.meta.dirname, '..');
-const HOST = `${process.platform}-${process.arch}`;
+import { HOST, ROOT } from './prebuilds.mjs';
 
 /** The compiler of each published target, as packages of Debian 12 on x64. */
 const TOOLCHAINS = {
@@ -98,7 +96,7 @@ export function localHeaders() {
 /** Builds one target in a temporary folder, so that a development build stays as it is, and gives the file to `use`. */
 export function build(target, use) {
   const isPublished = target in TOOLCHAINS;
-  if (!isPublished && target !== HOST) throw new Error(`${target} can only be built on such a machine`);
+  if (!isPublished && target !== HOST) throw new Error(`${target} can only be built on ${target}`);
   const [platform, arch] = target.split('-');
   const folder = mkdtempSync(path.join(tmpdir(), 'native-file-lock-prebuild-'));
   try {

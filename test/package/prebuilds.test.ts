@@ -134,7 +134,7 @@ test.each([
   change(folder);
   expect(compile(folder)).toEqual({
     status: 0,
-    output: `Addon: compiled, because prebuilds/ was made from another ${file}\n`,
+    output: `Addon: compiled, because ${file} has changed since prebuilds/ was built\n`,
   });
   expect(readFileSync(path.join(folder, 'build/Release/native_file_lock.node'), 'utf8')).toMatch(/^configure build/);
 });
@@ -143,7 +143,7 @@ test('the addon is compiled when the binary is not the one of the sums', () => {
   const folder = freshCopy();
   appendFileSync(path.join(folder, 'prebuilds', HOST, 'native-file-lock.node'), '!');
   expect(compile(folder).output).toBe(
-    `Addon: compiled, because prebuilds/SHA256SUMS has another prebuilds/${HOST}/native-file-lock.node\n`,
+    `Addon: compiled, because prebuilds/${HOST}/native-file-lock.node is not the one in prebuilds/SHA256SUMS\n`,
   );
 });
 
@@ -152,7 +152,7 @@ test('where only published binaries are loaded, one of other sources is refused'
   edit('native/os.h')(folder);
   expect(compile(folder, { PREBUILDS_ONLY: '1' })).toEqual({
     status: 1,
-    output: 'Addon: prebuilds/ was made from another native/os.h. Make it with: npm run prebuild\n',
+    output: 'Addon: native/os.h has changed since prebuilds/ was built. Run: npm run prebuild\n',
   });
 });
 
@@ -161,7 +161,7 @@ test('nothing is packed while a binary is of other sources', () => {
   const check = () => spawnSync(process.execPath, ['scripts/check-prebuilds.mjs'], { cwd: folder, encoding: 'utf8' });
   expect(check()).toMatchObject({ status: 0, stderr: '' });
   edit('native/os.h')(folder);
-  expect(check()).toMatchObject({ status: 1, stderr: expect.stringContaining('another native/os.h') });
+  expect(check()).toMatchObject({ status: 1, stderr: expect.stringContaining('native/os.h has changed') });
 });
 
 /** Verifies with nothing on the PATH: the pinned compiler cannot be had. */
