@@ -58,7 +58,7 @@ function describeHolder(holder: LockHolder): string {
   const since = holder.acquiredAt === null ? '' : ` since ${holder.acquiredAt.toISOString()}`;
   const state =
     holder.running === null
-      ? `on host ${escapeControls(holder.hostname)}, not visible from here`
+      ? `${holder.hostname === '' ? '' : `on host ${escapeControls(holder.hostname)}, `}not visible from here`
       : holder.running
         ? 'which is running'
         : 'which has ended';

@@ -28,3 +28,13 @@ export type {
   FileLockOptions,
   TryAcquireOptions,
 } from './options.js';
+
+/** Whether this platform has a binary that loads, so that locks can be used at all. Never throws. */
+export function isSupported(): boolean {
+  try {
+    (require('./native.js') as typeof import('./native.js')).loadNative('');
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,5 +1,5 @@
-import path from 'node:path';
-import { LockError, notAFile, systemError } from './errors.js';
+import { loadAddon } from './addon-loader.js';
+import { type LockError, notAFile, systemError } from './errors.js';
 
 /** A negative number is a failure; see {@link failure}. */
 type Result = number;
@@ -67,31 +67,8 @@ let loaded: Native | undefined;
 /** The addon, loaded at first use. Throws `ERR_LOCK_UNSUPPORTED` where there is none. */
 export function loadNative(lockPath: string): Native {
   if (loaded !== undefined) return loaded;
-  try {
-    // Literally so, for bundlers and file tracers to find the binary.
-    loaded = require('node-gyp-build')(path.join(__dirname, '..')) as Native;
-  } catch (cause) {
-    throw new LockError(unsupported(), { code: 'ERR_LOCK_UNSUPPORTED', path: lockPath, cause });
-  }
+  loaded = loadAddon(lockPath) as Native;
   return loaded;
-}
-
-function unsupported(): string {
-  const folder = process.env.NATIVE_FILE_LOCK_PREBUILD ?? path.join(__dirname, '..');
-  const target = `${process.platform}-${process.arch}`;
-  const { version } = require('../package.json') as { version: string };
-  return (
-    `No native-file-lock binary for ${target}${libc()}. Looked for build/Release/*.node and ` +
-    `prebuilds/${target}/native-file-lock.node in ${folder}. Build one: clone the repository at tag v${version}, run ` +
-    '`npm ci && npm run prebuild` there, and set NATIVE_FILE_LOCK_PREBUILD to its folder.'
-  );
-}
-
-function libc(): string {
-  if (process.platform !== 'linux') return '';
-  const report = process.report?.getReport?.() as { header?: { glibcVersionRuntime?: string } } | undefined;
-  const glibc = report?.header?.glibcVersionRuntime;
-  return glibc === undefined ? ', no glibc' : `, glibc ${glibc}`;
 }
 
 /** Whether a wait failed only because no thread could wait: then it has to be polled. */

@@ -46,6 +46,7 @@ export interface ProcessIdentity {
   bootId: string;
   /** The inode of the pid namespace (pid_namespaces(7)), in which alone the pid means something; 0 where there is none. */
   pidNamespace: bigint;
+  /** Empty where it cannot be told. */
   hostname: string;
 }
 
@@ -74,6 +75,11 @@ function pidNamespace(): bigint {
   return BigInt(/^pid:\[(\d+)\]$/.exec(link)?.[1] ?? 0);
 }
 
+/** Deno denies the first without --allow-sys, and /proc/sys/kernel/hostname to all but those who may do anything. */
+function hostnameOfThisProcess(): string {
+  return readOr(hostname, '') || readOr(() => readFileSync('/etc/hostname', 'utf8').trim(), '');
+}
+
 let self: (ProcessIdentity & { command: string }) | undefined;
 
 /** This process. The pid and the rest are read once. */
@@ -83,7 +89,7 @@ export function thisProcess(): ProcessIdentity & { command: string } {
     startTime: statusOfProcess('self')?.startTime ?? 0n,
     bootId: readOr(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(), ''),
     pidNamespace: pidNamespace(),
-    hostname: hostname(),
+    hostname: hostnameOfThisProcess(),
     command: commandOfThisProcess(),
   };
   return self;

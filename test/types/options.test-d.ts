@@ -4,6 +4,7 @@ import {
   type AcquireOptions,
   type AcquireSyncOptions,
   FileLock,
+  isSupported,
   JobLockManager,
   type LockReport,
   type TryAcquireOptions,
@@ -35,3 +36,5 @@ lock.tryAcquire({ onWait: () => {} });
 lock.acquire({ timout: 5 });
 // @ts-expect-error
 jobs.cleanupStaleLocks({ dryrun: true });
+
+expectType<boolean>(isSupported());
