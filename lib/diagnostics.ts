@@ -4,8 +4,7 @@ import type { LockHolder } from './holder/lock-holder.js';
 import type { LockMechanism, LockMode } from './lock-mode.js';
 
 /**
- * What loggers and tracers can listen to (node:diagnostics_channel). Without a subscriber it costs one
- * comparison a call.
+ * What a program can subscribe to with node:diagnostics_channel. Without a subscriber it costs one comparison a call.
  *
  * - Tracing channel `native-file-lock.acquire` (start, end, asyncStart, asyncEnd, error) with an
  *   {@link AcquireTrace}, for `acquire` and `acquireSync`.
@@ -13,22 +12,31 @@ import type { LockMechanism, LockMode } from './lock-mode.js';
  * - Channel `native-file-lock.abandoned` with an {@link AbandonedMessage}.
  */
 export interface AcquireTrace {
+  /** The absolute path of the lock file. */
   path: string;
+  /** The mode that was asked for. */
   mode: LockMode;
+  /** The mechanism of the lock. */
   mechanism: LockMechanism;
+  /** Longest wait in milliseconds; 0: exactly one attempt, `Infinity`: no limit. */
   timeout: number;
   /** How the acquisition ended; not set before. */
   outcome?: 'granted' | 'timedOut' | 'aborted' | 'failed';
 }
 
+/** A lock was released. */
 export interface ReleaseMessage {
+  /** The absolute path of the lock file. */
   path: string;
+  /** How it was held. */
   mode: LockMode;
 }
 
 /** A lock was granted whose last recorded holder ended without releasing. */
 export interface AbandonedMessage {
+  /** The absolute path of the lock file. */
   path: string;
+  /** Who ended without releasing. */
   previousHolder: LockHolder;
 }
 
