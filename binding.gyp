@@ -4,13 +4,22 @@
     {
       "target_name": "native_file_lock",
       "sources": [
-        "native/addon.cc",
+        "native/boundary/addon.cc",
+        "native/boundary/environment.cc",
+        "native/libuv.cc",
         "native/lock_file.cc",
         "native/lock_waiter.cc",
         "native/stale_lock.cc",
-        "native/thread.cc"
+        "native/waiter_threads.cc"
       ],
-      "defines": ["NAPI_VERSION=8"],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": [
+        "NAPI_VERSION=8",
+        "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+        "NODE_ADDON_API_DISABLE_DEPRECATED",
+        # An exception that cannot be thrown, because a worker is being terminated, would end the process.
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+      ],
       # Else open becomes open64, a name of which musl has no more than a remnant. On 64-bit machines
       # there is no other difference.
       "defines!": ["_FILE_OFFSET_BITS=64", "_LARGEFILE_SOURCE"],

@@ -11,4 +11,11 @@ export function now(): number {
   return time[0] * 1e3 + time[1] / 1e6;
 }
 
-export const { clearTimeout, setImmediate, setTimeout } = timers;
+export const { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } = timers;
+
+const resolved = Promise.resolve();
+
+/** Runs `callback` after the promise reactions that are queued by now. */
+export function afterReactions(callback: () => void): void {
+  void resolved.then(callback);
+}

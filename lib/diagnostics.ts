@@ -56,7 +56,7 @@ export function acquisitionsAreTraced(): boolean {
   return false;
 }
 
-export function traceAcquire<T>(trace: AcquireTrace, signal: AbortSignal | undefined, acquire: () => Promise<T>) {
+export function traceAcquire<T>(trace: AcquireTrace, signals: readonly AbortSignal[], acquire: () => Promise<T>) {
   return acquiring.tracePromise(
     () =>
       acquire().then(
@@ -65,7 +65,7 @@ export function traceAcquire<T>(trace: AcquireTrace, signal: AbortSignal | undef
           return guard;
         },
         (error: unknown) => {
-          trace.outcome = outcomeOf(error, signal);
+          trace.outcome = outcomeOf(error, signals);
           throw error;
         },
       ),
@@ -80,15 +80,15 @@ export function traceAcquireSync<T>(trace: AcquireTrace, acquire: () => T): T {
       trace.outcome = 'granted';
       return guard;
     } catch (error) {
-      trace.outcome = outcomeOf(error, undefined);
+      trace.outcome = outcomeOf(error, []);
       throw error;
     }
   }, trace);
 }
 
-function outcomeOf(error: unknown, signal: AbortSignal | undefined): 'timedOut' | 'aborted' | 'failed' {
+function outcomeOf(error: unknown, signals: readonly AbortSignal[]): 'timedOut' | 'aborted' | 'failed' {
   if (error instanceof LockTimeoutError) return 'timedOut';
-  return signal?.aborted && error === signal.reason ? 'aborted' : 'failed';
+  return signals.some((signal) => signal.aborted && error === signal.reason) ? 'aborted' : 'failed';
 }
 
 export function publishRelease(path: string, exclusive: boolean): void {

@@ -1,8 +1,7 @@
-import './clock.js'; // now, not with the engine: later a test may have replaced the clock
-import type { AcquireTrace } from './diagnostics.js';
-import type { LockReport } from './holder/inspect.js';
+import './clock.js'; // now, and not with the queue: later a test may have replaced the clock
+import type { Guard, GuardSource, LockGuard, NewGuard } from './guard/lock-guard.js';
+import type { LockReport } from './holder/lock-holder.js';
 import type { LockFile, LockFileSettings } from './lock-file.js';
-import type { GuardSource, LockGuard, NewGuard } from './lock-guard.js';
 import {
   ACQUIRE_OPTIONS,
   type AcquireOptions,
@@ -28,13 +27,22 @@ import {
 import type { PathLock } from './queue/path-lock.js';
 
 const NO_OPTIONS = {};
+const NO_SIGNALS: readonly AbortSignal[] = [];
 
-let loaded: typeof import('./engine.js') | undefined;
+/** @internal What a manager adds to the locks that it makes. */
+export interface ManagedBy {
+  readonly newGuard: NewGuard;
+  /** Aborts when the manager is closed; pending acquisitions end with its reason. */
+  readonly closing: AbortSignal;
+}
 
-/** @internal What lies below this file, loaded at first use. */
-export function engine(): typeof import('./engine.js') {
-  loaded ??= require('./engine.js') as typeof import('./engine.js');
-  return loaded;
+// Loaded at the first use of a lock: a program that only imports this package, as every start of a
+// command-line tool does, must not pay for all of it.
+let loadedQueue: typeof import('./queue/path-locks.js') | undefined;
+
+function pathLockOf(path: string, mechanism: LockMechanism): PathLock {
+  loadedQueue ??= require('./queue/path-locks.js') as typeof import('./queue/path-locks.js');
+  return loadedQueue.pathLockOf(path, mechanism);
 }
 
 /** Closes the descriptors that collected locks had kept: they are not locked, nobody misses them. */
@@ -54,7 +62,7 @@ export class FileLock implements Disposable {
   readonly #timeout: number;
   readonly #mechanism: LockMechanism;
   readonly #settings: LockFileSettings;
-  readonly #newGuard: NewGuard | undefined;
+  readonly #manager: ManagedBy | undefined;
   // Made at first use, since both need the addon.
   #source: GuardSource | undefined;
   #lock: PathLock | undefined;
@@ -64,11 +72,11 @@ export class FileLock implements Disposable {
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`
    */
   constructor(path: string | URL, options?: FileLockOptions);
-  /** @internal For a manager, which makes guards of its own. */
-  constructor(path: string | URL, options: FileLockOptions, newGuard: NewGuard);
-  constructor(path: string | URL, options: FileLockOptions = NO_OPTIONS, newGuard?: NewGuard) {
+  /** @internal */
+  constructor(path: string | URL, options: FileLockOptions, manager: ManagedBy);
+  constructor(path: string | URL, options: FileLockOptions = NO_OPTIONS, manager?: ManagedBy) {
     checkOptions(options, FILE_LOCK_OPTIONS);
-    this.#newGuard = newGuard;
+    this.#manager = manager;
     this.path = checkPath(path, 'path');
     this.#mode = checkMode(options.mode, 'exclusive');
     this.#timeout = checkMilliseconds(options.timeout, 'timeout', DEFAULT_TIMEOUT);
@@ -82,33 +90,28 @@ export class FileLock implements Disposable {
   }
 
   /**
-   * Waits for the lock, first come first served among the callers of this thread. Pending waits keep
-   * the process alive; a held lock does not.
+   * Waits for the lock; the acquisitions of this thread are granted in FIFO order. A pending wait keeps the
+   * process alive; a held lock does not.
    *
    * Rejects with {@link LockTimeoutError} after `timeout`, with `signal.reason` on abort, with
-   * {@link LockError} when the file cannot be locked at all, and with a `TypeError` for bad options.
+   * {@link LockError} when the file cannot be locked at all, and with a `TypeError` for invalid options.
    */
   acquire(options: AcquireOptions = NO_OPTIONS): Promise<LockGuard> {
     try {
-      checkOptions(options, ACQUIRE_OPTIONS);
-      const mode = checkMode(options.mode, this.#mode);
-      const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
-      const signal = checkSignal(options.signal);
-      checkOnWait(options.onWait);
-      if (signal?.aborted) return Promise.reject(signal.reason);
-      if (!engine().acquisitionsAreTraced()) return this.#acquire(mode, timeout, signal);
-      return engine().traceAcquire(this.#trace(mode, timeout), signal, () => this.#acquire(mode, timeout, signal));
+      return this.#acquire(options, this.acquire);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   /**
-   * Waits for the lock and blocks this thread meanwhile, event loop and all. May pass those who wait
-   * in {@link acquire}.
+   * Waits for the lock and blocks this thread, event loop and all, meanwhile. It may be granted before
+   * those who wait in {@link acquire}.
    *
-   * Throws as {@link acquire} rejects; and `EDEADLK`, at once, when a guard of this same thread stands
-   * in the way, since it could not be released before this call returns.
+   * @throws LockTimeoutError after `timeout`
+   * @throws LockError when the file cannot be locked at all; `EDEADLK`, at once, when a guard of this same
+   * thread conflicts, since that could not be released before this call returns
+   * @throws TypeError for invalid options
    */
   acquireSync(options: AcquireSyncOptions = NO_OPTIONS): LockGuard {
     checkOptions(options, ACQUIRE_OPTIONS);
@@ -116,13 +119,14 @@ export class FileLock implements Disposable {
     if (options.onWait !== undefined) throw noMeaning('onWait', 'acquireSync');
     const mode = checkMode(options.mode, this.#mode);
     const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
-    if (!engine().acquisitionsAreTraced()) return this.#acquireSync(mode, timeout);
-    return engine().traceAcquireSync(this.#trace(mode, timeout), () => this.#acquireSync(mode, timeout));
+    return this.#pathLock().acquireSync(this.#guardSource(), mode === 'exclusive', timeout);
   }
 
   /**
-   * Takes the lock if it is free, else gives null. Never waits; may pass those who wait.
+   * Takes the lock if it is free, and otherwise returns null. Never waits; it may be granted before those who
+   * wait.
    * @throws LockError when the file cannot be locked at all
+   * @throws TypeError for invalid options
    */
   tryAcquire(options: TryAcquireOptions = NO_OPTIONS): LockGuard | null {
     checkOptions(options, ACQUIRE_OPTIONS);
@@ -133,23 +137,34 @@ export class FileLock implements Disposable {
     return this.#pathLock().tryAcquire(this.#guardSource(), mode === 'exclusive');
   }
 
-  /** Runs `fn` while holding the lock, and releases it in every case. Rejects as {@link acquire}, or with what `fn` throws. */
-  async withLock<T>(fn: (guard: LockGuard) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
+  /**
+   * Runs `fn` while holding the lock, and releases it in every case. Rejects as {@link acquire}, or with what
+   * `fn` throws. Once `signal` has aborted, `fn` is not run: the lock is released as if it had not been
+   * granted.
+   */
+  async withLock<T>(fn: (guard: LockGuard) => T | PromiseLike<T>, options: AcquireOptions = NO_OPTIONS): Promise<T> {
     checkFunction(fn, 'fn');
-    const guard = await this.acquire(options);
+    const guard = await this.#acquire(options, this.withLock);
+    for (const signal of this.#signals(options.signal)) {
+      if (!signal.aborted) continue;
+      guard.withdraw();
+      throw signal.reason;
+    }
     try {
-      return await fn(guard);
+      return await fn(guard.deliver());
     } finally {
       guard.release();
     }
   }
 
   /**
-   * Who holds the lock now, without taking it or getting in anybody's way. Old as soon as it is
+   * Who holds the lock now. Takes it from nobody, and lets nobody wait. Out of date as soon as it is
    * returned: for people and for logs, not for decisions.
+   * @throws LockError when the path names something that cannot be locked
    */
   inspect(): LockReport {
-    return engine().inspect(this.path, this.#mechanism, null);
+    const { inspect } = require('./holder/inspect.js') as typeof import('./holder/inspect.js');
+    return inspect(this.path, this.#mechanism, this.#heldHere());
   }
 
   /** Closes the descriptor that `keepOpen` kept, and keeps none from now on. A held guard stays held. */
@@ -163,29 +178,44 @@ export class FileLock implements Disposable {
     this.close();
   }
 
-  #acquire(mode: LockMode, timeout: number, signal: AbortSignal | undefined): Promise<LockGuard> {
-    return this.#pathLock().acquire(this.#guardSource(), mode === 'exclusive', timeout, signal);
+  /** @internal For `console.log` (node:util, "Custom inspection functions on objects"). `held`: by a guard of this thread. */
+  [Symbol.for('nodejs.util.inspect.custom')](_: number, options: object, inspect: typeof import('node:util').inspect) {
+    return `FileLock ${inspect({ path: this.path, mode: this.#mode, held: this.#heldHere() !== null }, options)}`;
   }
 
-  #acquireSync(mode: LockMode, timeout: number): LockGuard {
-    return this.#pathLock().acquireSync(this.#guardSource(), mode === 'exclusive', timeout);
+  /** How guards of this thread hold the lock; null when there are none. Does not load the addon. */
+  #heldHere(): LockMode | null {
+    return loadedQueue === undefined ? null : loadedQueue.heldHere(this.path, this.#mechanism);
   }
 
-  #trace(mode: LockMode, timeout: number): AcquireTrace {
-    return { path: this.path, mode, mechanism: this.#mechanism, timeout };
+  #acquire(options: AcquireOptions, caller: (...args: never[]) => unknown): Promise<Guard> {
+    checkOptions(options, ACQUIRE_OPTIONS);
+    checkOnWait(options.onWait);
+    const mode = checkMode(options.mode, this.#mode);
+    const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
+    const signals = this.#signals(checkSignal(options.signal));
+    for (const signal of signals) if (signal.aborted) return Promise.reject(signal.reason);
+    const request = { exclusive: mode === 'exclusive', timeout, signals, onWait: options.onWait };
+    return this.#pathLock().acquire(this.#guardSource(), request, caller);
+  }
+
+  /** Those that end an acquisition. */
+  #signals(signal: AbortSignal | undefined): readonly AbortSignal[] {
+    if (this.#manager === undefined) return signal === undefined ? NO_SIGNALS : [signal];
+    const { closing } = this.#manager;
+    return signal === undefined ? [closing] : [signal, closing];
   }
 
   #guardSource(): GuardSource {
     if (this.#source === undefined) {
-      const file = new (engine().LockFile)(this.path, this.#mechanism, this.#settings);
-      if (this.#settings.keepOpen) collected.register(this, file, this);
-      this.#source = { file, newGuard: this.#newGuard ?? engine().newGuard };
+      this.#source = this.#pathLock().newSource(this.#settings, this.#manager?.newGuard);
+      if (this.#settings.keepOpen) collected.register(this, this.#source.file, this);
     }
     return this.#source;
   }
 
   #pathLock(): PathLock {
-    if (this.#lock === undefined || this.#lock.retired) this.#lock = engine().pathLockOf(this.path, this.#mechanism);
+    if (this.#lock === undefined || this.#lock.retired) this.#lock = pathLockOf(this.path, this.#mechanism);
     return this.#lock;
   }
 }

@@ -11,6 +11,7 @@ declare global {
 export type { AbandonedMessage, AcquireTrace, ReleaseMessage } from './diagnostics.js';
 export { LockError, LockTimeoutError } from './errors.js';
 export { FileLock } from './file-lock.js';
+export type { JobLockGuard, LockGuard } from './guard/lock-guard.js';
 export type { LockHolder, LockReport } from './holder/lock-holder.js';
 export {
   type CleanupOptions,
@@ -20,7 +21,6 @@ export {
   tryLockJobDirectory,
 } from './jobs/job-lock-manager.js';
 export type { StaleLock } from './jobs/stale-locks.js';
-export type { JobLockGuard, LockGuard } from './lock-guard.js';
 export type { LockMechanism, LockMode } from './lock-mode.js';
 export type {
   AcquireOptions,

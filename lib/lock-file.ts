@@ -1,13 +1,21 @@
-import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
-import { fromFileSystemError, systemError } from './errors.js';
+import { fromFileSystemError, type LockError, lockLost, systemError, unlockWarning } from './errors.js';
 import { holderOf, isOurs, nextFencingToken, OwnRecord, parseRecord, RECORD_LIMIT } from './holder/holder-record.js';
 import type { LockHolder } from './holder/lock-holder.js';
 import { BUSY, failure, GRANTED, loadNative, type Native, REPLACED } from './native.js';
 import type { LockMechanism } from './options.js';
 
 const MOST_MISMATCHES = 100;
+const MOST_TRIES_TO_CREATE = 50;
+const TRIES_IN_STEP = 5;
+
+/** What one attempt came to. `handle`: the open file, locked if it was granted. */
+export interface Attempt {
+  readonly granted: boolean;
+  readonly handle: number;
+}
 
 export interface LockFileSettings {
   readonly fileMode: number;
@@ -61,14 +69,13 @@ export class LockFile {
   }
 
   /**
-   * Tries once, with the open file `handle` or else (-1) one that is opened here. Gives the handle of
-   * a locked file, or, when somebody else holds the lock, the complement (~) of an open one's. A lock
-   * on a file that the path no longer names is no attempt: it starts over on the new file.
+   * Tries once, with the open file `handle` or else (-1) one that is opened here. A lock on a file that
+   * the path no longer names is no attempt: it starts over on the new file.
    *
    * The parents are made at the first opening only: once a file was there, somebody else removed its
    * directory, and it is not for a waiter to bring it back.
    */
-  attempt(exclusive: boolean, handle: number, createParents: boolean): number {
+  attempt(exclusive: boolean, handle: number, createParents: boolean): Attempt {
     let file = handle;
     let mayCreate = createParents;
     for (let mismatches = 0; mismatches < MOST_MISMATCHES; mismatches++) {
@@ -80,8 +87,7 @@ export class LockFile {
         mayCreate = false;
       }
       const outcome = this.#native.tryLock(file, exclusive);
-      if (outcome === GRANTED) return file;
-      if (outcome === BUSY) return ~file;
+      if (outcome === GRANTED || outcome === BUSY) return { granted: outcome === GRANTED, handle: file };
       if (outcome !== REPLACED) throw failure(outcome, this.path);
       file = -1;
     }
@@ -90,14 +96,19 @@ export class LockFile {
 
   #open(exclusive: boolean, createParents: boolean): number {
     const fcntl = this.mechanism === 'fcntl';
-    for (let mayCreate = createParents; ; mayCreate = false) {
+    for (let tries = 1; ; tries++) {
       const file = this.#native.open(this.path, this.settings.fileMode, fcntl ? 1 : 0, fcntl && exclusive);
       if (file >= 0) return file;
       const error = failure(file, this.path);
-      if (error.code !== 'ENOENT' || !mayCreate) throw error;
+      // Another process may remove a directory just after it was made here, and again.
+      if (error.code !== 'ENOENT' || !createParents || tries === MOST_TRIES_TO_CREATE) throw error;
+      // On one processor, whoever sleeps for the parent's mutex is woken by our mkdir, and runs before our
+      // open: then the two go on in step, until one of them pauses.
+      if (tries > TRIES_IN_STEP) pause(Math.random());
       try {
         makeDirectory(path.dirname(this.path));
       } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && tries < MOST_TRIES_TO_CREATE) continue;
         throw fromFileSystemError(cause as NodeJS.ErrnoException, this.path);
       }
     }
@@ -118,13 +129,13 @@ export class LockFile {
   #recordGrant(handle: number): Grant {
     this.#record ??= new OwnRecord();
     const own = this.#record;
-    const count = this.#native.read(handle, scratch);
+    const count = this.#native.read(handle, scratch, 0);
     let previousHolder: LockHolder | null = null;
     let previousContent: Buffer | null = null;
     let previousToken = own.fencingToken;
     if (count <= 0 || own.held || !own.equals(scratch, count)) {
       const content = scratch.subarray(0, Math.max(0, count));
-      if (count < 0 || !isOurs(content) || !this.#isOursBeyond(content)) return NOTHING_RECORDED;
+      if (count < 0 || !isOurs(content) || !this.#isBlankBeyond(handle, content)) return NOTHING_RECORDED;
       const record = parseRecord(content);
       if (record?.held) {
         previousHolder = holderOf(record);
@@ -142,14 +153,18 @@ export class LockFile {
     return { previousHolder, previousContent, fencingToken: recorded ? fencingToken : null, acquiredAt, length };
   }
 
-  /** Content that fills the buffer with NULs: is the rest of the file empty too? A large file is none of ours. */
-  #isOursBeyond(content: Buffer): boolean {
+  /** Where a file begins with NULs only: whether the rest of it is blank, too. Read from the locked file itself; its path can name another by now. */
+  #isBlankBeyond(handle: number, content: Buffer): boolean {
     if (content.length < RECORD_LIMIT || content[0] !== 0) return true;
-    try {
-      return lstatSync(this.path).size <= LARGEST_BLANK && readFileSync(this.path).every((byte) => byte === 0);
-    } catch {
-      return false;
+    const rest = Buffer.alloc(64 * 1024);
+    let position = content.length;
+    while (position <= LARGEST_BLANK) {
+      const count = this.#native.read(handle, rest, position);
+      if (count <= 0) return count === 0;
+      if (!rest.subarray(0, count).every((byte) => byte === 0)) return false;
+      position += count;
     }
+    return false;
   }
 
   /**
@@ -172,9 +187,9 @@ export class LockFile {
     );
   }
 
-  /** Unlocks a locked file, and keeps or closes it. */
-  free(handle: number): void {
-    if (this.settings.keepOpen && this.#kept < 0) this.#kept = this.unlock(handle);
+  /** Unlocks a locked file, and keeps or closes it. `exposed`: others may have its descriptor, so it is closed. */
+  free(handle: number, exposed: boolean): void {
+    if (this.settings.keepOpen && !exposed && this.#kept < 0) this.#kept = this.unlock(handle);
     else this.#warnIfFailed(this.#native.close(handle));
   }
 
@@ -189,8 +204,12 @@ export class LockFile {
 
   #warnIfFailed(result: number): void {
     if (result === 0) return;
-    const { message } = failure(result, this.path);
-    process.emitWarning(`${message}; the file was closed instead of unlocked`, 'LockWarning');
+    const error = failure(result, this.path);
+    const message =
+      error.syscall === 'fstat'
+        ? `The descriptor of the lock on '${this.path}' was closed or replaced by other code. It was left alone`
+        : unlockWarning(error);
+    process.emitWarning(message, 'LockWarning');
   }
 
   /** An exclusive fcntl lock needs a file that is open for writing. */
@@ -199,9 +218,21 @@ export class LockFile {
   }
 
   /** Keeps an open and unlocked file for the next attempt, or closes it. */
-  putAway(handle: number): void {
+  keepOrClose(handle: number): void {
     if (this.settings.keepOpen && this.#kept < 0 && this.#servesBothModes(handle)) this.#kept = handle;
     else this.#native.close(handle);
+  }
+
+  /** Why a locked file is lost, or why that cannot be told; null when it is not. */
+  verify(handle: number): LockError | null {
+    const result = this.#native.verify(handle);
+    if (result === GRANTED) return null;
+    return result === REPLACED ? lockLost(this.path) : failure(result, this.path);
+  }
+
+  /** The descriptor of a locked file. From now on the file must be closed when it is unlocked. */
+  descriptor(handle: number): number {
+    return this.#native.descriptor(handle);
   }
 
   /** Closes a file, locked or not. */
@@ -215,6 +246,10 @@ export class LockFile {
     if (this.#kept >= 0) this.#native.close(this.#kept);
     this.#kept = -1;
   }
+}
+
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
 let lastTime = 0;

@@ -11,29 +11,30 @@ export const REPLACED = 2;
 export const TIMED_OUT = 3;
 
 /**
- * The addon, described in native/addon.cc. A file is known by its handle, a small integer, which is
- * gone after every outcome but {@link BUSY} and {@link GRANTED}.
+ * The addon, described in native/boundary/environment.h. An open file is known by its handle, a small
+ * integer; every outcome but {@link BUSY} and {@link GRANTED} closes the file.
  */
 export interface Native {
   open(path: string, permissions: number, mechanism: number, mustWrite: boolean): Result;
   isWritable(handle: number): boolean;
   tryLock(handle: number, exclusive: boolean): Result;
-  /**
-   * The same for many at once, each given as twice its handle, plus 1 if exclusive. All handles stay, whatever
-   * the outcome. How many of the results are not {@link BUSY}.
-   */
-  tryEach(attempts: Int32Array, results: Int32Array): number;
   /** Whether the path of a locked file still names it: {@link GRANTED} or {@link REPLACED}. */
   confirm(handle: number): Result;
+  /** The same, and whether the descriptor is still this file's; a failure where that cannot be told. Closes nothing. */
+  verify(handle: number): Result;
+  descriptor(handle: number): number;
   waitHere(handle: number, exclusive: boolean, milliseconds: number): Result;
-  ownLockBars(handle: number, exclusive: boolean): boolean;
-  contend(wait: number, handle: number): boolean;
+  conflictsWithOwn(handle: number, exclusive: boolean): boolean;
+  isSameLock(wait: number, handle: number): boolean;
+  /** False: no thread can be started, and {@link pollWaits} must be called every 10 ms. */
   startWait(handle: number, exclusive: boolean, milliseconds: number): boolean;
   cancelWait(handle: number): Result;
+  /** Whether to call it again. */
+  pollWaits(): boolean;
   unlock(handle: number): Result;
   close(handle: number): Result;
-  /** How many of the file's first bytes are in the buffer now. */
-  read(handle: number, buffer: Buffer): Result;
+  /** How many bytes were read. */
+  read(handle: number, buffer: Buffer, position: number): Result;
   /** How many bytes of the buffer were written at the file's start. */
   write(handle: number, buffer: Buffer, length: number): Result;
   /** How many of the removed file's first bytes are in the buffer; -1 if it was left alone. See native/stale_lock.h. */
@@ -48,7 +49,7 @@ export interface Native {
   /** Microseconds since 1970, whole. */
   wallClock(): number;
   /** Sleeps as short as can be, which is about 0.1 ms, unless so long has passed since a time of {@link lastRelease}. */
-  leaveFree(since: number, milliseconds: number): void;
+  yieldLock(since: number, milliseconds: number): void;
   /** One number, the time of the last `unlock`, `close` or `confirm`: monotonic, milliseconds. */
   readonly lastRelease: Float64Array;
   onWaitEnded(callback: (handle: number, outcome: Result) => void): void;
@@ -57,8 +58,8 @@ export interface Native {
   waits?: unknown;
 }
 
-// As in native/os.h and native/addon.cc.
-const SYSCALLS = ['', 'open', 'fstat', 'fcntl', 'flock', 'timer_create', 'read', 'write', 'unlink'];
+// As in native/os.h and native/boundary/environment.cc.
+const SYSCALLS = ['', 'open', 'fstat', 'fcntl', 'flock', 'stat', 'read', 'write', 'unlink'];
 const ERRNO_LIMIT = 4096;
 const NOT_A_FILE = -1;
 
@@ -69,11 +70,6 @@ export function loadNative(lockPath: string): Native {
   if (loaded !== undefined) return loaded;
   loaded = loadAddon(lockPath) as Native;
   return loaded;
-}
-
-/** Whether a wait failed only because no thread could wait: then it has to be polled. */
-export function cannotWait(result: Result): boolean {
-  return SYSCALLS[Math.floor(-result / ERRNO_LIMIT)] === 'timer_create';
 }
 
 /** The error that a negative result stands for. */

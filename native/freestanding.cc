@@ -25,6 +25,7 @@ void operator delete[](void* memory, size_t) noexcept { free(memory); }
 
 namespace std {
 [[noreturn]] void __throw_length_error(const char*) { abort(); }
+[[noreturn]] void __throw_bad_function_call() { abort(); }
 [[noreturn]] void __throw_bad_alloc() { abort(); }
 [[noreturn]] void __throw_bad_array_new_length() { abort(); }
 }  // namespace std

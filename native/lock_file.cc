@@ -24,12 +24,10 @@ int OpenRetrying(const char* path, int flags, unsigned permissions) {
 
 bool IsPermission(int number) { return number == EACCES || number == EROFS; }
 
-// The whole list of answers that mean "held by somebody else". Anything else is a failure, and
-// retrying it would never end (ENOLCK, EBADF of a network file system, ENOSYS).
-bool IsContention(int number) {
-  return number == EWOULDBLOCK || number == EAGAIN ||
-         number == EACCES;  // fcntl(2) may say so for a lock that conflicts
-}
+// What means "held by somebody else". Anything else is a failure, and retrying it would never end
+// (ENOLCK, EBADF of a network file system, ENOSYS). EACCES too: POSIX lets fcntl(2) say so for a
+// conflict, but Linux and macOS never do; a security module does (AppArmor, SELinux).
+bool IsContention(int number) { return number == EWOULDBLOCK || number == EAGAIN; }
 
 }  // namespace
 
@@ -43,6 +41,7 @@ LockFile& LockFile::operator=(LockFile&& other) noexcept {
   mode_ = other.mode_;
   held_ = other.held_;
   writable_ = other.writable_;
+  exposed_ = other.exposed_;
   other.fd_ = -1;
   other.path_ = nullptr;
   other.held_ = false;
@@ -111,9 +110,9 @@ Outcome LockFile::Lock(Mode mode, bool wait, OsError* error) {
   if (number == 0) {
     held_ = true;
     mode_ = mode;
-    if (PathNamesThis()) return Outcome::kGranted;
-    Unlock();
-    return Outcome::kReplaced;
+    const Outcome outcome = CompareWithPath(error);
+    if (outcome != Outcome::kGranted) Unlock();
+    return outcome;
   }
   if (wait ? number == EINTR : IsContention(number)) return Outcome::kBusy;
   *error = {mechanism_ == Mechanism::kFlock ? Syscall::kFlock : Syscall::kFcntl, number};
@@ -126,15 +125,37 @@ Outcome LockFile::LockUnlessInterrupted(Mode mode, OsError* error) {
   return Lock(mode, true, error);
 }
 
-bool LockFile::PathNamesThis() const {
+Outcome LockFile::CompareWithPath(OsError* error) const {
   FileStatus now;
-  return IdentifyPath(path_, &now) == 0 && now.identity == identity_;
+  int number;
+  do {
+    number = IdentifyPath(path_, &now);
+  } while (number == EINTR);
+  if (number == 0 && now.identity == identity_) return Outcome::kGranted;
+  if (number == 0 || number == ENOENT || number == ENOTDIR) return Outcome::kReplaced;
+  *error = {Syscall::kStat, number};
+  return Outcome::kFailed;
 }
 
-int LockFile::Read(void* buffer, size_t size, OsError* error) const {
+Outcome LockFile::Verify(OsError* error) const {
+  if (exposed_ && !DescriptorIsThis()) return Outcome::kReplaced;
+  return CompareWithPath(error);
+}
+
+int LockFile::Expose() {
+  exposed_ = true;
+  return fd_;
+}
+
+bool LockFile::DescriptorIsThis() const {
+  FileStatus now;
+  return IdentifyDescriptor(fd_, &now) == 0 && now.identity == identity_;
+}
+
+int LockFile::Read(void* buffer, size_t size, int64_t position, OsError* error) const {
   ssize_t count;
   do {
-    count = pread(fd_, buffer, size, 0);
+    count = pread(fd_, buffer, size, position);
   } while (count == -1 && errno == EINTR);
   if (count == -1) *error = {Syscall::kRead, errno};
   return static_cast<int>(count);
@@ -150,6 +171,10 @@ int LockFile::Write(const void* bytes, size_t size, OsError* error) const {
 }
 
 OsError LockFile::Unlock() {
+  if (exposed_ && fd_ >= 0 && !DescriptorIsThis()) {
+    fd_ = -1;  // somebody else's now, or nobody's
+    return {Syscall::kFstat, EBADF};
+  }
   if (!held_) return {};
   held_ = false;
   int number;
@@ -165,9 +190,12 @@ OsError LockFile::Unlock() {
 void LockFile::Close() {
   if (fd_ >= 0) {
     Unlock();
-    close(fd_);  // once: even after EINTR the descriptor is gone, and its number perhaps reused
+    // Once: even after EINTR the descriptor is gone, and its number perhaps reused.
+    if (fd_ >= 0) close(fd_);
   }
   fd_ = -1;
+  held_ = false;
+  exposed_ = false;
   free(path_);
   path_ = nullptr;
 }

@@ -45,29 +45,37 @@ class LockFile {
   Outcome TryLock(Mode mode, OsError* error);
   // One wait in the kernel, until the grant or until an alarm interrupts it (kBusy).
   Outcome LockUnlessInterrupted(Mode mode, OsError* error);
-  // Whether the path still names this file. Without it a lock on a file that was removed or
-  // renamed away meanwhile would exclude nobody who comes later.
-  bool PathNamesThis() const;
-  // The first bytes of the file. Both give the number of bytes moved, or -1 and the error.
-  int Read(void* buffer, size_t size, OsError* error) const;
+  // Whether the path still names this file: kGranted, kReplaced, or kFailed where that cannot be
+  // told. A lock on a file that was removed or renamed away meanwhile would exclude nobody who
+  // comes later.
+  Outcome CompareWithPath(OsError* error) const;
+  // Whether this still holds its lock, as far as can be told: kGranted, kReplaced or kFailed.
+  Outcome Verify(OsError* error) const;
+  // Both give the number of bytes moved, or -1 and the error.
+  int Read(void* buffer, size_t size, int64_t position, OsError* error) const;
   int Write(const void* bytes, size_t size, OsError* error) const;
   // Frees the lock by a call of its own: closing would not, while a child between fork and exec
   // still has a copy of the descriptor.
   OsError Unlock();
   void Close();
 
+  // The descriptor, for the caller to use. From then on somebody may close it or put another file
+  // in its place, so Unlock and Close look first, and touch nothing but this file.
+  int Expose();
+
   bool writable() const { return writable_; }
   // Whether both lock the same file by the same mechanism, under whichever paths.
-  bool ContendsWith(const LockFile& other) const {
+  bool IsSameLockAs(const LockFile& other) const {
     return mechanism_ == other.mechanism_ && identity_ == other.identity_;
   }
-  // Whether the lock that this file holds, if any, keeps `other` from locking in `mode`.
-  bool StandsInTheWayOf(const LockFile& other, Mode mode) const {
-    return held_ && ContendsWith(other) && (mode_ == Mode::kExclusive || mode == Mode::kExclusive);
+  // Whether the lock that this file holds, if any, conflicts with `other` in `mode`.
+  bool ConflictsWith(const LockFile& other, Mode mode) const {
+    return held_ && IsSameLockAs(other) && (mode_ == Mode::kExclusive || mode == Mode::kExclusive);
   }
 
  private:
   Outcome Lock(Mode mode, bool wait, OsError* error);
+  bool DescriptorIsThis() const;
 
   int fd_ = -1;
   char* path_ = nullptr;
@@ -76,6 +84,7 @@ class LockFile {
   Mode mode_ = Mode::kExclusive;
   bool held_ = false;
   bool writable_ = false;
+  bool exposed_ = false;
 };
 
 }  // namespace nfl

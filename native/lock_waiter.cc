@@ -1,101 +1,18 @@
 #include "lock_waiter.h"
 
-#include <errno.h>
-
-#include "thread.h"
+#include "waiter_threads.h"
 
 namespace nfl {
 namespace {
 
-constexpr int kMostThreads = 64;
 constexpr int64_t kPollInterval = 5000000;
-
-// One thread. Whoever takes it from the list of the idle writes `assigned`; the thread reads it
-// once it has seen `has_work`.
-struct Worker {
-  std::atomic<uint32_t> has_work{0};
-  Wait* assigned = nullptr;
-  Worker* next_idle = nullptr;
-  Alarm alarm;
-};
-
-Mutex threads_mutex;  // guards these two; never taken together with another mutex
-Worker* idle_workers = nullptr;
-int worker_count = 0;
-
-// The outcome of a wait, which is Cancelled also where it does not matter any more.
-Outcome RunWait(Wait* wait, Alarm* alarm, OsError* error) {
-  if (!alarm->exists() && !alarm->Create()) {
-    // Nobody could ever end this wait. The caller will poll instead.
-    *error = {Syscall::kTimer, EAGAIN};
-    return Outcome::kFailed;
-  }
-  if (wait->deadline != kForever) alarm->Set(wait->deadline);
-  if (!wait->waits->Attach(wait, alarm)) return Outcome::kCancelled;
-  for (;;) {
-    const Outcome outcome = wait->file.LockUnlessInterrupted(wait->mode, error);
-    if (outcome != Outcome::kBusy) return outcome;
-    if (wait->state.load(std::memory_order_acquire) != Wait::kWaiting) return Outcome::kCancelled;
-    if (MonotonicNanoseconds() >= wait->deadline) return Outcome::kTimedOut;
-  }
-}
-
-void WorkerBody(void* argument) {
-  Worker* worker = static_cast<Worker*>(argument);
-  KeepSignalsFromThisThread();
-  for (;;) {
-    while (worker->has_work.load(std::memory_order_acquire) == 0) {
-      Park(&worker->has_work, 0, kForever);
-    }
-    worker->has_work.store(0, std::memory_order_relaxed);
-    Wait* wait = worker->assigned;
-    OsError error;
-    const Outcome outcome = RunWait(wait, &worker->alarm, &error);
-    if (outcome != Outcome::kGranted) wait->file.Close();
-    {
-      // Before anybody hears that the wait is over and starts another one, which else would start
-      // another thread too. This thread takes it up in the next turn.
-      MutexHeld held(&threads_mutex);
-      worker->next_idle = idle_workers;
-      idle_workers = worker;
-    }
-    wait->waits->Finish(wait, outcome, error);  // the last use of the wait
-    worker->alarm.Disarm();
-  }
-}
-
-// An idle thread, or a new one; null where none can be had.
-Worker* TakeWorker() {
-  {
-    MutexHeld held(&threads_mutex);
-    if (idle_workers != nullptr) {
-      Worker* worker = idle_workers;
-      idle_workers = worker->next_idle;
-      return worker;
-    }
-    if (worker_count == kMostThreads) return nullptr;
-    ++worker_count;
-  }
-  Worker* worker = new Worker;
-  SignalsBlocked blocked;
-  if (StartThread(WorkerBody, worker)) return worker;
-  delete worker;
-  MutexHeld held(&threads_mutex);
-  --worker_count;
-  return nullptr;
-}
 
 }  // namespace
 
 bool Waits::Start(Wait* wait) {
-  Worker* worker = TakeWorker();
-  if (worker == nullptr) return false;
   wait->waits = this;
   references_.fetch_add(1, std::memory_order_relaxed);
-  worker->assigned = wait;
-  worker->has_work.store(1, std::memory_order_release);
-  UnparkAll(&worker->has_work);
-  return true;
+  return RunOnSomeThread(wait);
 }
 
 bool Waits::Attach(Wait* wait, Alarm* alarm) {
@@ -114,12 +31,12 @@ void Waits::Finish(Wait* wait, Outcome outcome, const OsError& error) {
       ended_last_->next = wait;
     } else {
       ended_first_ = wait;
-      notify_(argument_);  // once for all that will be on the list when it is heard
+      notify_(argument_);  // once for all that will be in the list by the time it is read
     }
     ended_last_ = wait;
   } else {
     mutex_.Unlock();
-    wait->file.Close();  // a late grant ends here, before anybody is told that the wait is over
+    wait->file.Close();  // a late grant ends here, before anybody hears that the wait is over
     mutex_.Lock();
     if (wait->state.load(std::memory_order_relaxed) == Wait::kCancelling) {
       wait->state.store(Wait::kEnded, std::memory_order_relaxed);
@@ -147,6 +64,17 @@ void Waits::Unlink(Wait* wait) {
   wait->next = nullptr;
 }
 
+// True: no thread runs the wait, which is the caller's now. Otherwise its state is changed, and the
+// thread will see it. Holds mutex_ throughout.
+bool Waits::TakeFromPollList(Wait* wait, Wait::State otherwise) {
+  if (!RemoveFromPollList(wait, otherwise)) {
+    if (wait->alarm != nullptr) wait->alarm->Set(0);
+    return false;
+  }
+  references_.fetch_sub(1, std::memory_order_relaxed);  // the environment has another one
+  return true;
+}
+
 Outcome Waits::Cancel(Wait* wait, LockFile* file, OsError* error) {
   Outcome outcome = Outcome::kCancelled;
   mutex_.Lock();
@@ -155,9 +83,7 @@ Outcome Waits::Cancel(Wait* wait, LockFile* file, OsError* error) {
     *file = static_cast<LockFile&&>(wait->file);
     *error = wait->error;
     outcome = wait->outcome;
-  } else {
-    wait->state.store(Wait::kCancelling, std::memory_order_release);
-    if (wait->alarm != nullptr) wait->alarm->Set(0);
+  } else if (!TakeFromPollList(wait, Wait::kCancelling)) {
     mutex_.Unlock();
     const int64_t limit = MonotonicNanoseconds() + kPatience;
     while (wait->state.load(std::memory_order_acquire) == Wait::kCancelling &&
@@ -179,9 +105,7 @@ void Waits::Abandon(Wait* wait) {
   mutex_.Lock();
   if (wait->state.load(std::memory_order_relaxed) == Wait::kEnded) {
     Unlink(wait);
-  } else {
-    wait->state.store(Wait::kAbandoned, std::memory_order_release);
-    if (wait->alarm != nullptr) wait->alarm->Set(0);
+  } else if (!TakeFromPollList(wait, Wait::kAbandoned)) {
     wait = nullptr;
   }
   mutex_.Unlock();
@@ -194,7 +118,7 @@ void Waits::Release() {
 
 Outcome WaitOnThisThread(LockFile* file, Mode mode, int64_t deadline, Alarm* alarm,
                          OsError* error) {
-  if (!alarm->exists() && !alarm->Create()) {
+  if (!alarm->MakeReady()) {
     const int64_t left = deadline - MonotonicNanoseconds();
     if (left > 0) SleepNanoseconds(left < kPollInterval ? left : kPollInterval);
     return file->TryLock(mode, error);

@@ -1,36 +1,50 @@
-// Waiting in the kernel for a lock, with a deadline, and with a way to be told to stop.
+// Waiting for a lock, with a deadline and with a way to be cancelled.
 //
-// A wait runs on a thread of ours, never on libuv's pool of four, which also serves `fs` and which
-// the holder may need before it can release. The threads are bounded in number, start on first
-// need, and then park for the next wait; they live as long as the process.
+// A wait never uses libuv's pool of four threads: `fs` needs that pool too, and so may the holder
+// before it can release. Up to kMostThreads waits block in the kernel, each on a thread of ours.
+// The waits beyond those are polled (waiter_threads.h). Both kinds end in the same list.
 //
-// Who owns what. While a wait runs, its thread owns the open file; JavaScript gets it back only
-// with a grant. So a late grant can never be mistaken for another one's, and nobody closes a
-// descriptor on which a thread is about to lock.
+// Who owns the open file of a wait, at each time:
+//
+//   before Start             the caller
+//   while the wait runs      the wait. Only the thread that runs it uses the file; a polled wait is
+//                            run by whoever took it out of the poll list.
+//   in the list of the ended the wait; nobody uses the file
+//   after TakeEnded, Cancel  the caller, if the outcome is kGranted; otherwise it is closed
+//   after Abandon            the wait: its thread closes the file
+//
+// So a late grant can never be mistaken for another one, and nobody closes a descriptor on which a
+// thread is about to lock.
 //
 // How a wait ends. `state` is guarded by the mutex of its Waits and moves once along one of:
 //
-//   kWaiting -> kEnded                     the thread was first: granted, timed out or failed.
-//                                          The wait is on the list of the ended, with its outcome;
-//                                          whoever takes it from there owns it and its file.
-//   kWaiting -> kCancelling -> kEnded      Cancel was first and the thread has answered: it holds
-//                                          nothing, and the file is closed. Cancel frees the wait.
-//   kWaiting -> [kCancelling ->] kAbandoned   nobody listens any more (the environment ends, or the
-//                                          thread did not answer in time, as in an uninterruptible
-//                                          sleep on a network file system). The thread releases
-//                                          what it may still be granted and frees the wait.
+//   kWaiting -> kEnded                   The thread was first: granted, timed out or failed. The
+//                                        wait is in the list of the ended, with its outcome.
+//   kWaiting -> kCancelling -> kEnded    Cancel was first and the thread has answered: it holds
+//                                        nothing, and the file is closed. Cancel frees the wait.
+//   kWaiting -> [kCancelling ->] kAbandoned   Nobody listens any more: the environment ends, or
+//                                        the thread did not answer in time, because it cannot be
+//                                        interrupted (a network file system; a program that took
+//                                        our signal). The thread releases what it may still be
+//                                        granted, at once, and frees the wait.
+//   kWaiting -> freed by Cancel or Abandon    The wait was in the poll list, so no thread was
+//                                        running it.
 //
-// The interleavings, then:
-// - grant, then cancel: Cancel finds kEnded and returns the grant; the caller decides.
-// - cancel, then grant: the thread finds that it is no longer kWaiting and closes the file, which
-//   releases the lock, before it answers. An abandoned wait never keeps a lock.
-// - deadline against either: the thread itself judges the deadline, so there is nothing to race.
-// - cancel before the thread has come to the wait: it has not attached its alarm yet, so there is
-//   nobody to wake; it looks at the state when it attaches, under the same mutex.
-// - cancel while the thread is between looking at the state and entering the kernel: the alarm
-//   rings again every millisecond until the thread is through.
-// - teardown: as cancel, without listening. A thread notifies only for a wait that is kWaiting, and
-//   under the mutex, so once every wait is ended no thread touches the environment.
+// The interleavings:
+// - Grant, then cancel: Cancel finds kEnded and returns the grant; the caller decides.
+// - Cancel, then grant: the thread finds that the wait is no longer kWaiting and closes the file,
+//   which releases the lock, before it answers. A cancelled wait never keeps a lock.
+// - Deadline against either: the thread itself checks the deadline, so there is no race. A polled
+//   wait has no deadline here; its caller cancels it.
+// - Cancel before the thread has come to the wait: there is no alarm yet to wake it; the thread
+//   looks at the state when it attaches its alarm, under the same mutex.
+// - Cancel while the thread is between its look at the state and the kernel: the alarm rings every
+//   millisecond until the thread is through.
+// - Cancel while a polled wait is being tried: it is not in the poll list then. Whether it is, and
+//   the change to kCancelling, are one step under the poll list's mutex, as are the poller's look
+//   at the state and its return to the list. So it cannot slip back into the list unseen.
+// - Teardown: as cancel, without listening. A thread notifies only for a wait that is kWaiting, and
+//   under the mutex, so once every wait has ended no thread touches the environment.
 
 #ifndef NATIVE_FILE_LOCK_LOCK_WAITER_H_
 #define NATIVE_FILE_LOCK_LOCK_WAITER_H_
@@ -47,7 +61,7 @@ struct Wait {
   LockFile file;
   Mode mode = Mode::kExclusive;
   int64_t deadline = kForever;
-  int handle = -1;  // the caller's name for it
+  int handle = -1;  // the caller's name for the file
 
   std::atomic<uint32_t> state{kWaiting};
   Outcome outcome = Outcome::kBusy;
@@ -56,22 +70,29 @@ struct Wait {
   Waits* waits = nullptr;
   Alarm* alarm = nullptr;  // the thread's, from when it attaches
   Wait* next = nullptr;    // in the list of the ended
+
+  // Guarded by the mutex of the poll list.
+  bool in_poll_list = false;
+  bool cannot_block = false;  // no thread could be interrupted in this wait
+  Wait* poll_previous = nullptr;
+  Wait* poll_next = nullptr;
 };
 
 // The waits of one environment. Counts references, since threads may outlive it.
 // Thread: Start, TakeEnded, Cancel, Abandon and Release on the environment's thread; Attach and
-// Finish on the waiter threads.
+// Finish on the thread that runs the wait.
 class Waits {
  public:
-  // `notify` is called on a waiter thread when there is something to take.
+  // `notify` is called when there is something to take, on the thread that ran the wait.
   Waits(void (*notify)(void*), void* argument) : notify_(notify), argument_(argument) {}
 
-  // False where no thread can be had; then `wait` is as it was. Else the wait runs.
+  // Starts the wait, which always succeeds. False: not even a thread that polls could be started,
+  // and PollOnce must be called from time to time.
   bool Start(Wait* wait);
   // The next wait that has ended by itself, now the caller's; null when there is none.
   Wait* TakeEnded();
   // Ends a wait and frees it. Waits for the thread's answer (tens of microseconds, at most
-  // kPatience). kCancelled, or, when the wait had ended before, its outcome, with the file if it
+  // kPatience). kCancelled, or, when the wait had ended before, its outcome, with the file if that
   // is kGranted.
   Outcome Cancel(Wait* wait, LockFile* file, OsError* error);
   // Ends a wait without listening for the answer.
@@ -89,6 +110,7 @@ class Waits {
 
   ~Waits() = default;
   void Unlink(Wait* wait);
+  bool TakeFromPollList(Wait* wait, Wait::State otherwise);
 
   Mutex mutex_;  // guards everything below, and the state and alarm of each wait
   Wait* ended_first_ = nullptr;

@@ -10,7 +10,7 @@
 namespace nfl {
 
 // The value that every failing call yields: which call, and the system's own number for why.
-enum class Syscall : int { kNone, kOpen, kFstat, kFcntl, kFlock, kTimer, kRead, kWrite, kUnlink };
+enum class Syscall : int { kNone, kOpen, kFstat, kFcntl, kFlock, kStat, kRead, kWrite, kUnlink };
 struct OsError {
   Syscall call = Syscall::kNone;
   int number = 0;
@@ -56,6 +56,8 @@ int FcntlWait(int fd, FcntlLock lock);  // blocks; EINTR when an Alarm rang
 constexpr int64_t kForever = INT64_MAX;
 int64_t MonotonicNanoseconds();
 int64_t WallClockNanoseconds();
+int64_t ThreadCpuNanoseconds();  // what the calling thread has used of its processor
+uint64_t CurrentThread();        // tells it from every other thread that runs now
 void SleepNanoseconds(int64_t duration);
 
 // Sleeps while `word` holds `expected`, until woken or until `deadline`. May return for no reason.
@@ -82,17 +84,21 @@ class SignalsBlocked {
 // millisecond, and never while a ring is still pending (so nothing piles up behind a thread that
 // the kernel keeps in an uninterruptible sleep).
 //
-// Threads: Create, Disarm and Destroy belong to the thread that is to be interrupted; Set may be
+// Threads: MakeReady, Disarm and Destroy belong to the thread that is to be interrupted; Set may be
 // called by any thread as long as it knows that the alarm exists.
 class Alarm {
  public:
-  bool Create();  // false: the system gives none (no free signal, no free timer)
+  // Before each wait: whether the alarm can end it. False where the system gives no signal or no
+  // timer, and where the program has taken our signal for itself since.
+  bool MakeReady();
   void Destroy();
   void Set(int64_t monotonic_time);
   void Disarm();
   bool exists() const { return exists_; }
 
  private:
+  bool Create();
+
   bool exists_ = false;
   intptr_t timer_ = 0;
 };

@@ -88,6 +88,12 @@ int64_t WallClockNanoseconds() {
   return static_cast<int64_t>(clock_gettime_nsec_np(CLOCK_REALTIME));
 }
 
+int64_t ThreadCpuNanoseconds() {
+  return static_cast<int64_t>(clock_gettime_nsec_np(CLOCK_THREAD_CPUTIME_ID));
+}
+
+uint64_t CurrentThread() { return reinterpret_cast<uint64_t>(pthread_self()); }
+
 void SleepNanoseconds(int64_t duration) {
   struct timespec left = {static_cast<time_t>(duration / kSecond),
                           static_cast<long>(duration % kSecond)};
@@ -167,6 +173,13 @@ void KeepSignalsFromThisThread() {
 
 SignalsBlocked::SignalsBlocked() : saved_(ChangeMask(SIG_BLOCK, AllButFaults())) {}
 SignalsBlocked::~SignalsBlocked() { ChangeMask(SIG_SETMASK, static_cast<sigset_t>(saved_)); }
+
+bool Alarm::MakeReady() {
+  if (!exists_ && !Create()) return false;
+  struct sigaction action = {};
+  return sigaction(SIGURG, nullptr, &action) == 0 && action.sa_handler == OnAlarm &&
+         (action.sa_flags & SA_RESTART) == 0;
+}
 
 bool Alarm::Create() {
   if (!InstallHandler()) return false;

@@ -34,6 +34,14 @@ int64_t ToNanoseconds(const struct timespec& time) {
   return static_cast<int64_t>(time.tv_sec) * kSecond + time.tv_nsec;
 }
 
+// A file's time can be any number of seconds; in nanoseconds, the year 2400 would overflow into the
+// past. Far enough from the limits to be subtracted from the present.
+int64_t FileTime(const struct timespec& time) {
+  constexpr int64_t kMost = INT64_MAX / 2 / kSecond;
+  const int64_t seconds = time.tv_sec < -kMost ? -kMost : time.tv_sec > kMost ? kMost : time.tv_sec;
+  return seconds * kSecond + time.tv_nsec;
+}
+
 int64_t Now(clockid_t clock) {
   struct timespec now;
   clock_gettime(clock, &now);  // two versions in glibc, of one function; and no system call
@@ -50,7 +58,7 @@ FileKind KindOf(mode_t mode) {
 void Describe(const struct stat& from, FileStatus* status) {
   status->identity = {from.st_dev, from.st_ino};
   status->kind = KindOf(from.st_mode);
-  status->modified = ToNanoseconds(from.st_mtim);
+  status->modified = FileTime(from.st_mtim);
 }
 
 int FcntlCall(int fd, int command, FcntlLock lock) {
@@ -122,6 +130,8 @@ int FcntlWait(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLKW, lock)
 
 int64_t MonotonicNanoseconds() { return Now(CLOCK_MONOTONIC); }
 int64_t WallClockNanoseconds() { return Now(CLOCK_REALTIME); }
+int64_t ThreadCpuNanoseconds() { return Now(CLOCK_THREAD_CPUTIME_ID); }
+uint64_t CurrentThread() { return static_cast<uint64_t>(syscall(SYS_gettid)); }
 
 void SleepNanoseconds(int64_t duration) {
   struct timespec left = ToTimespec(duration);
@@ -198,6 +208,13 @@ SignalsBlocked::~SignalsBlocked() { ChangeMask(SIG_SETMASK, saved_); }
 // A POSIX timer (timer_create(2)) does all that is asked of an alarm: it is directed at one thread
 // (SIGEV_THREAD_ID), it repeats, its one queue entry is allocated beforehand, and the kernel starts
 // the next interval only when the last signal was delivered.
+
+bool Alarm::MakeReady() {
+  if (!exists_ && !Create()) return false;
+  struct sigaction action = {};
+  return sigaction(AlarmSignal(), nullptr, &action) == 0 && action.sa_handler == OnAlarm &&
+         (action.sa_flags & SA_RESTART) == 0;
+}
 
 bool Alarm::Create() {
   const int number = AlarmSignal();

@@ -55,7 +55,7 @@ StaleLock RemoveIn(int directory, const char* name, int64_t max_age, bool dry_ru
   FileStatus named;
   const int busy = FcntlTry(file.fd(), FcntlLock::kExclusive);
   if (busy != 0) {
-    if (busy != EAGAIN && busy != EACCES) result = Failed(Syscall::kFcntl, busy);
+    if (busy != EAGAIN) result = Failed(Syscall::kFcntl, busy);
   } else if (StatDescriptor(file.fd(), &locked) == 0 && StatAt(directory, name, &named) == 0 &&
              locked.identity == named.identity && IsStale(locked, max_age)) {
     const ssize_t length = pread(file.fd(), content, content_size, 0);

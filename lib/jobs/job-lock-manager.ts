@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { LockError, LockTimeoutError } from '../errors.js';
-import { engine, FileLock } from '../file-lock.js';
-import type { LockReport } from '../holder/inspect.js';
-import type { JobLockGuard, LockGuard, NewGuard } from '../lock-guard.js';
+import { FileLock, type ManagedBy } from '../file-lock.js';
+import type { JobLockGuard, LockGuard, NewGuard } from '../guard/lock-guard.js';
+import type { LockReport } from '../holder/lock-holder.js';
 import {
   ACQUIRE_OPTIONS,
   type AcquireOptions,
@@ -22,9 +22,10 @@ import {
   type TryAcquireOptions,
 } from '../options.js';
 import { checkJobId, INDEX_LOCK, jobLockPath } from './job-path.js';
-import type { ManagedGuard, ManagedJobGuard } from './managed-guards.js';
+import type { ManagedGuard, ManagedGuards, ManagedJobGuard } from './managed-guards.js';
 import type { StaleLock } from './stale-locks.js';
 
+/** How a {@link JobLockManager} locks the files of its jobs. */
 export interface JobLockManagerOptions {
   /** Longest wait in milliseconds, default 30,000. 0: exactly one attempt. `Infinity`: no limit. */
   timeout?: number | undefined;
@@ -36,6 +37,7 @@ export interface JobLockManagerOptions {
   recordHolder?: boolean | undefined;
 }
 
+/** What {@link JobLockManager.cleanupStaleLocks} removes. */
 export interface CleanupOptions {
   /** Only lock files that were last modified longer ago than this (milliseconds); default 3,600,000, one hour. */
   maxAge?: number | undefined;
@@ -55,31 +57,14 @@ const CLEANUP_OPTIONS = optionNames<Required<CleanupOptions>>({ maxAge: true, dr
 const DEFAULT_MAX_AGE = 3_600_000;
 const NO_OPTIONS = {};
 
-/** What a manager holds, by job; more than one guard of a job if they are shared. */
-class JobGuards {
-  readonly #byJob = new Map<string, Set<ManagedJobGuard>>();
-  count = 0;
+function loadGuards(): typeof import('./managed-guards.js') {
+  return require('./managed-guards.js') as typeof import('./managed-guards.js');
+}
 
-  add(guard: ManagedJobGuard): void {
-    const guards = this.#byJob.get(guard.jobId) ?? new Set();
-    this.#byJob.set(guard.jobId, guards.add(guard));
-    this.count++;
-  }
-
-  delete(guard: ManagedJobGuard): void {
-    const guards = this.#byJob.get(guard.jobId);
-    if (!guards?.delete(guard)) return;
-    if (guards.size === 0) this.#byJob.delete(guard.jobId);
-    this.count--;
-  }
-
-  of(jobId: string): readonly ManagedJobGuard[] {
-    return [...(this.#byJob.get(jobId) ?? [])];
-  }
-
-  jobs(): string[] {
-    return [...this.#byJob.keys()];
-  }
+/** Delivers the guard as the very last step; rejects where the manager was closed since the grant. */
+function delivered<G extends ManagedGuard>(acquire: () => Promise<LockGuard>): Promise<G> {
+  const start = async () => acquire(); // what is thrown becomes a rejection
+  return start().then((guard) => (guard as G).deliver());
 }
 
 /**
@@ -94,12 +79,14 @@ export class JobLockManager implements Disposable {
   /** The absolute path of the jobs directory. It is made when the first lock is taken. */
   readonly jobsDirectory: string;
   readonly #options: FileLockOptions;
-  readonly #jobGuards = new JobGuards();
-  readonly #indexGuards = new Set<ManagedGuard>();
-  readonly #pending = new Set<AbortController>();
-  #closed = false;
+  readonly #closing = new AbortController();
+  /** Made with the first lock, since the guards are loaded then. */
+  #guards: ManagedGuards | undefined;
 
-  /** @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` */
+  /**
+   * Touches nothing: the directory is made by the first lock.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`
+   */
   constructor(jobsDirectory: string | URL, options: JobLockManagerOptions = NO_OPTIONS) {
     checkOptions(options, MANAGER_OPTIONS);
     this.jobsDirectory = checkPath(jobsDirectory, 'jobsDirectory');
@@ -111,55 +98,60 @@ export class JobLockManager implements Disposable {
     };
   }
 
-  /** Waits for the lock of a job, and makes its directory. Rejects as `FileLock.acquire`; with `ERR_LOCK_CLOSED` when the manager is closed. */
+  /**
+   * Waits for the lock of a job, and makes its directory. Rejects as `FileLock.acquire` does, and with
+   * `ERR_LOCK_CLOSED` when the manager is closed.
+   */
   lockJobDirectory(jobId: string, options: AcquireOptions = NO_OPTIONS): Promise<JobLockGuard> {
-    return this.#acquireJob(jobId, options).then((guard) => this.#handOver(guard));
+    return delivered<ManagedJobGuard>(() => this.#jobLock(jobId).acquire(options));
   }
 
-  /** The same, blocking this thread. Throws as `FileLock.acquireSync`. */
+  /** The same, blocking this thread. Throws as `FileLock.acquireSync` does. */
   lockJobDirectorySync(jobId: string, options: AcquireSyncOptions = NO_OPTIONS): JobLockGuard {
-    return this.#jobLock(jobId, true).acquireSync(options) as ManagedJobGuard;
+    return (this.#jobLock(jobId).acquireSync(options) as ManagedJobGuard).deliver();
   }
 
-  /** Takes the lock of a job if it is free, else gives null. Never waits. */
+  /** Takes the lock of a job if it is free, and otherwise returns null. Never waits. */
   tryLockJobDirectory(jobId: string, options: TryAcquireOptions = NO_OPTIONS): JobLockGuard | null {
-    return this.#jobLock(jobId, true).tryAcquire(options) as ManagedJobGuard | null;
+    const guard = this.#jobLock(jobId).tryAcquire(options) as ManagedJobGuard | null;
+    return guard === null ? null : guard.deliver();
   }
 
-  /** Releases what this manager holds of a job; false when that is nothing. */
+  /** Releases what this manager holds of a job; false when that is nothing. A lock that its caller does not have yet is not affected. */
   unlockJobDirectory(jobId: string): boolean {
-    const guards = this.#jobGuards.of(checkJobId(jobId));
+    checkJobId(jobId);
+    const guards = this.#guards?.of(jobId) ?? [];
     for (const guard of guards) guard.release();
     return guards.length > 0;
   }
 
-  /** Whether this manager holds the lock of a job. See {@link inspectJob} for the other processes. */
+  /** Whether this manager holds the lock of a job. See {@link inspectJob} for other processes. */
   isJobLocked(jobId: string): boolean {
-    return this.#jobGuards.of(checkJobId(jobId)).length > 0;
+    checkJobId(jobId);
+    return this.#guards !== undefined && this.#guards.of(jobId).length > 0;
   }
 
-  /** Runs `fn` while holding the lock of a job, and releases it in every case. */
+  /** Runs `fn` while holding the lock of a job: see `FileLock.withLock`. */
   async jobLock<T>(
     jobId: string,
     fn: (guard: JobLockGuard) => T | PromiseLike<T>,
     options: AcquireOptions = NO_OPTIONS,
   ): Promise<T> {
     checkFunction(fn, 'fn');
-    return this.#run(await this.#acquireJob(jobId, options), fn);
+    return this.#jobLock(jobId).withLock((guard) => fn(guard as ManagedJobGuard), options);
   }
 
-  /** Waits for the lock of the jobs index. */
+  /** Waits for the lock of the jobs index. Rejects as {@link lockJobDirectory} does. */
   lockJobsIndex(options: AcquireOptions = NO_OPTIONS): Promise<LockGuard> {
-    return this.#acquireIndex(options).then((guard) => this.#handOver(guard));
+    return delivered<ManagedGuard>(() => this.#indexLock().acquire(options));
   }
 
-  /** Runs `fn` while holding the lock of the jobs index, and releases it in every case. */
+  /** Runs `fn` while holding the lock of the jobs index: see `FileLock.withLock`. */
   async jobsIndexLock<T>(
     fn: (guard: LockGuard) => T | PromiseLike<T>,
     options: AcquireOptions = NO_OPTIONS,
   ): Promise<T> {
-    checkFunction(fn, 'fn');
-    return this.#run(await this.#acquireIndex(options), fn);
+    return this.#indexLock().withLock(fn, options);
   }
 
   /** Who holds the lock of a job, whichever process that is. See `FileLock.inspect`. */
@@ -180,21 +172,20 @@ export class JobLockManager implements Disposable {
     const dryRun = checkBoolean(options.dryRun, 'dryRun', false);
     const signal = checkSignal(options.signal);
     this.#checkOpen();
-    return engine().removeStaleLocks(this.jobsDirectory, maxAge, dryRun, signal);
+    const { removeStaleLocks } = require('./stale-locks.js') as typeof import('./stale-locks.js');
+    return removeStaleLocks(this.jobsDirectory, maxAge, dryRun, signal);
   }
 
   /** The jobs whose locks this manager holds, and how many locks that are (shared ones count each). */
   getLockStatus(): { activeLocks: string[]; lockCount: number } {
-    return { activeLocks: this.#jobGuards.jobs(), lockCount: this.#jobGuards.count };
+    return { activeLocks: this.#guards?.jobs ?? [], lockCount: this.#guards?.jobGuardCount ?? 0 };
   }
 
   /** Releases what this manager holds, and rejects its pending waits, and later locking and clean-up, with `ERR_LOCK_CLOSED`. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const controller of this.#pending) controller.abort(this.#closedError());
-    for (const jobId of this.#jobGuards.jobs()) this.unlockJobDirectory(jobId);
-    for (const guard of this.#indexGuards) guard.release();
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(this.#closedError());
+    this.#guards?.releaseAll();
   }
 
   [Symbol.dispose](): void {
@@ -209,78 +200,32 @@ export class JobLockManager implements Disposable {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw this.#closedError();
+    if (this.#closing.signal.aborted) throw this.#closedError();
+  }
+
+  #jobLock(jobId: string): FileLock {
+    const lockPath = jobLockPath(this.jobsDirectory, checkJobId(jobId));
+    const { ManagedJobGuard } = loadGuards();
+    return this.#lock(lockPath, (...args) => new ManagedJobGuard(jobId, this.#managed(), ...args));
+  }
+
+  #indexLock(): FileLock {
+    const { ManagedGuard } = loadGuards();
+    return this.#lock(
+      path.join(this.jobsDirectory, INDEX_LOCK),
+      (...args) => new ManagedGuard(this.#managed(), ...args),
+    );
   }
 
   #lock(lockPath: string, newGuard: NewGuard): FileLock {
     this.#checkOpen();
-    return new FileLock(lockPath, this.#options, newGuard);
+    const manager: ManagedBy = { newGuard, closing: this.#closing.signal };
+    return new FileLock(lockPath, this.#options, manager);
   }
 
-  /** `delivered`: whether its callers have the guard as soon as it is granted. */
-  #jobLock(jobId: string, delivered: boolean): FileLock {
-    const lockPath = jobLockPath(this.jobsDirectory, checkJobId(jobId));
-    const guards = this.#jobGuards;
-    const { ManagedJobGuard } = engine();
-    return this.#lock(lockPath, (...args) => {
-      const guard = new ManagedJobGuard(jobId, guards, ...args);
-      guard.delivered = delivered;
-      guards.add(guard);
-      return guard;
-    });
-  }
-
-  async #acquireJob(jobId: string, options: AcquireOptions): Promise<ManagedJobGuard> {
-    return this.#acquire(this.#jobLock(jobId, false), options) as Promise<ManagedJobGuard>;
-  }
-
-  async #acquireIndex(options: AcquireOptions): Promise<ManagedGuard> {
-    const guards = this.#indexGuards;
-    const { ManagedGuard } = engine();
-    const lock = this.#lock(path.join(this.jobsDirectory, INDEX_LOCK), (...args) => {
-      const guard = new ManagedGuard(guards, ...args);
-      guard.delivered = false;
-      guards.add(guard);
-      return guard;
-    });
-    return this.#acquire(lock, options);
-  }
-
-  /**
-   * Waits as the lock does, and also ends when the manager is closed. A grant that comes before an abort is
-   * a grant, as with every lock. One that `close` releases before its caller has it is withdrawn: it is as
-   * if it had not been, and whoever had abandoned the lock is told to the next one.
-   */
-  async #acquire(lock: FileLock, options: AcquireOptions): Promise<ManagedGuard> {
-    checkOptions(options, ACQUIRE_OPTIONS);
-    const { mode, timeout, onWait } = options;
-    const signal = checkSignal(options.signal);
-    const controller = new AbortController();
-    const forward = () => controller.abort(signal?.reason);
-    if (signal?.aborted) forward();
-    const ignoreAbort = signal === undefined ? undefined : engine().onAbort(signal, forward);
-    this.#pending.add(controller);
-    try {
-      return (await lock.acquire({ mode, timeout, onWait, signal: controller.signal })) as ManagedGuard;
-    } finally {
-      this.#pending.delete(controller);
-      ignoreAbort?.();
-    }
-  }
-
-  #handOver<G extends ManagedGuard>(guard: G): G {
-    if (!guard.held) throw this.#closedError();
-    guard.delivered = true;
-    return guard;
-  }
-
-  async #run<G extends ManagedGuard, T>(guard: G, fn: (guard: G) => T | PromiseLike<T>): Promise<T> {
-    this.#handOver(guard);
-    try {
-      return await fn(guard);
-    } finally {
-      guard.release();
-    }
+  #managed(): ManagedGuards {
+    this.#guards ??= new (loadGuards().ManagedGuards)(() => this.#closedError());
+    return this.#guards;
   }
 }
 

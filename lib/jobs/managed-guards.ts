@@ -1,23 +1,90 @@
-import { Guard, type JobLockGuard } from '../lock-guard.js';
+import type { LockError } from '../errors.js';
+import { Guard, type JobLockGuard } from '../guard/lock-guard.js';
+import type { Grant } from '../lock-file.js';
 
-type GuardArguments = ConstructorParameters<typeof Guard>;
+/** What a manager holds: by job, those guards that their callers have, and apart from them all others. */
+export class ManagedGuards {
+  readonly #byJob = new Map<string, Set<ManagedJobGuard>>();
+  /** Held guards of the index, and those of which their callers have not heard yet. */
+  readonly #others = new Set<ManagedGuard>();
+  #jobGuardCount = 0;
 
-/** A guard that its manager knows of, from the grant until it is released. */
+  /** `closedError`: for the caller of a guard that was released before it was delivered. */
+  constructor(readonly closedError: () => LockError) {}
+
+  add(guard: ManagedGuard): void {
+    this.#others.add(guard);
+  }
+
+  addJob(guard: ManagedJobGuard): void {
+    this.#others.delete(guard);
+    const guards = this.#byJob.get(guard.jobId) ?? new Set();
+    this.#byJob.set(guard.jobId, guards.add(guard));
+    this.#jobGuardCount++;
+  }
+
+  delete(guard: ManagedGuard): void {
+    this.#others.delete(guard);
+    if (!(guard instanceof ManagedJobGuard)) return;
+    const guards = this.#byJob.get(guard.jobId);
+    if (!guards?.delete(guard)) return;
+    if (guards.size === 0) this.#byJob.delete(guard.jobId);
+    this.#jobGuardCount--;
+  }
+
+  of(jobId: string): readonly ManagedJobGuard[] {
+    return [...(this.#byJob.get(jobId) ?? [])];
+  }
+
+  get jobs(): string[] {
+    return [...this.#byJob.keys()];
+  }
+
+  get jobGuardCount(): number {
+    return this.#jobGuardCount;
+  }
+
+  releaseAll(): void {
+    for (const jobId of this.jobs) for (const guard of this.of(jobId)) guard.release();
+    for (const guard of this.#others) guard.release();
+  }
+}
+
+/**
+ * A guard that its manager knows of, from the grant until it is released. Until its caller has it, it is
+ * nobody's to unlock, and closing the manager withdraws it: it is as if the lock had not been granted, and
+ * whoever had abandoned it is reported to the next holder.
+ */
 export class ManagedGuard extends Guard {
-  /** Whether its caller has it. */
-  delivered = true;
+  #delivered = false;
 
   constructor(
-    private readonly known: { delete(guard: ManagedGuard): unknown },
-    ...args: GuardArguments
+    protected readonly managed: ManagedGuards,
+    ...args: ConstructorParameters<typeof Guard>
   ) {
     super(...args);
   }
 
+  override begin(handle: number, grant: Grant | null): void {
+    super.begin(handle, grant);
+    this.managed.add(this);
+  }
+
+  override deliver(): this {
+    if (!this.held) throw this.managed.closedError();
+    this.#delivered = true;
+    return this;
+  }
+
   override release(): void {
-    if (this.delivered) super.release();
-    else this.withdraw();
-    this.known.delete(this);
+    if (this.#delivered) super.release();
+    else super.withdraw();
+    this.managed.delete(this);
+  }
+
+  override withdraw(): void {
+    super.withdraw();
+    this.managed.delete(this);
   }
 }
 
@@ -27,5 +94,11 @@ export class ManagedJobGuard extends ManagedGuard implements JobLockGuard {
     ...args: ConstructorParameters<typeof ManagedGuard>
   ) {
     super(...args);
+  }
+
+  override deliver(): this {
+    super.deliver();
+    this.managed.addJob(this);
+    return this;
   }
 }

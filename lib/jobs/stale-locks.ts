@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, opendir } from 'node:fs/promises';
+import { closeSync, constants, opendirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { now, setImmediate } from '../clock.js';
 import { fromFileSystemError } from '../errors.js';
@@ -12,6 +11,7 @@ import { INDEX_LOCK, isJobId, JOB_LOCK, jobLockPath } from './job-path.js';
 export interface StaleLock {
   /** Null: the lock of the jobs index. */
   jobId: string | null;
+  /** The absolute path of the lock file. */
   path: string;
   /** Who abandoned it; null when it was not abandoned. */
   previousHolder: LockHolder | null;
@@ -28,6 +28,9 @@ const BATCH = 256;
  * Removes the lock files of a jobs directory that are older than `maxAge` (ms) and that nobody holds:
  * native/stale_lock.h says how that takes a lock from nobody. What cannot be read or removed is left,
  * and does not stop the rest.
+ *
+ * Opens synchronously: Node loses what `fs/promises` opens while a worker is being terminated, and closes
+ * what `openSync` and `opendirSync` opened.
  */
 export async function removeStaleLocks(
   jobsDirectory: string,
@@ -39,11 +42,11 @@ export async function removeStaleLocks(
   const native = loadNative(jobsDirectory);
   const content = Buffer.alloc(RECORD_LIMIT);
   const removed: StaleLock[] = [];
-  const directory = await openDirectory(jobsDirectory);
+  const directory = openDirectory(jobsDirectory);
   if (directory === null) return removed;
   const sweep = (jobId: string | null) => {
     const count = native.removeStale(
-      directory.fd,
+      directory,
       jobId ?? '',
       jobId === null ? INDEX_LOCK : JOB_LOCK,
       maxAge,
@@ -63,15 +66,20 @@ export async function removeStaleLocks(
   try {
     let sliceEnd = now() + SLICE;
     sweep(null);
-    for await (const { name } of await opendir(jobsDirectory, { bufferSize: BATCH })) {
-      if (isJobId(name)) sweep(name);
-      if (now() < sliceEnd) continue;
-      await new Promise(setImmediate);
-      throwIfAborted(signal);
-      sliceEnd = now() + SLICE;
+    const entries = opendirSync(jobsDirectory, { bufferSize: BATCH });
+    try {
+      for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
+        if (isJobId(entry.name)) sweep(entry.name);
+        if (now() < sliceEnd) continue;
+        await new Promise(setImmediate);
+        throwIfAborted(signal);
+        sliceEnd = now() + SLICE;
+      }
+    } finally {
+      entries.closeSync();
     }
   } finally {
-    await directory.close();
+    closeSync(directory);
   }
   return removed;
 }
@@ -81,9 +89,9 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
 }
 
 /** Null: there is no such directory, and so no lock. */
-async function openDirectory(path: string): Promise<FileHandle | null> {
+function openDirectory(path: string): number | null {
   try {
-    return await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (error) {
     const cause = error as NodeJS.ErrnoException;
     if (cause.code === 'ENOENT') return null;

@@ -1,4 +1,4 @@
-import type { LockMechanism } from '../options.js';
+import type { LockMechanism, LockMode } from '../options.js';
 import { PathLock } from './path-lock.js';
 
 const registry = { flock: new Map<string, PathLock>(), fcntl: new Map<string, PathLock>() };
@@ -22,4 +22,9 @@ export function pathLockOf(path: string, mechanism: LockMechanism): PathLock {
   lock = new PathLock(path, mechanism);
   locks.set(path, lock);
   return lock;
+}
+
+/** How guards of this thread hold the lock of a path; null when there are none. */
+export function heldHere(path: string, mechanism: LockMechanism): LockMode | null {
+  return registry[mechanism].get(path)?.heldHere ?? null;
 }

@@ -1,48 +1,104 @@
 import { now } from '../clock.js';
-import type { Guard, GuardSource } from '../lock-guard.js';
-import { onAbort } from './abort.js';
+import type { Guard, GuardSource } from '../guard/lock-guard.js';
+import type { LockReport } from '../holder/lock-holder.js';
+import { type OnAbort, offAbort, onAbort } from './abort-listeners.js';
+import { type DeadlineEntry, deadlines, type Timed } from './deadlines.js';
+import { LOOKUP_LEAD_MS } from './holder-lookup.js';
+
+/** `onWait` is called when a wait has lasted this long. */
+const REPORT_AFTER_MS = 100;
+
+/** What `acquire` was asked for. */
+export interface LockRequest {
+  readonly exclusive: boolean;
+  /** In milliseconds. */
+  readonly timeout: number;
+  /** The wait ends when one of these aborts. */
+  readonly signals: readonly AbortSignal[];
+  readonly onWait: ((report: LockReport) => void) | undefined;
+}
+
+/** The queue that a waiter is in: what to do when its time has come. */
+export interface WaiterTimes {
+  onReportDue(waiter: Waiter): void;
+  onLookupDue(waiter: Waiter): void;
+  /** Its deadline has come: the time until which it may still wait for its thread to say so, or Infinity when it has ended. */
+  onDeadline(waiter: Waiter, time: number): number;
+}
 
 /** One `acquire` that was not granted at once. */
-export class Waiter {
-  /** Both of the monotonic clock. */
+export class Waiter implements Timed {
+  /** Both on the monotonic clock. */
   readonly since: number;
-  readonly deadline: number;
-  /** Its open file, if it has one; while a thread waits for it, the name of that wait. */
+  readonly expiry: number;
+  /** Its open file, or -1: it has none. While it waits in the kernel, the file is the wait's. */
   handle = -1;
-  /** No thread can wait for this one. */
-  polled = false;
+  /** Where it was called from, for the stack of a timeout; captured only for a wait behind another process. */
+  callSite: { stack?: string } | undefined;
+  deadline: DeadlineEntry | null = null;
+  #reportAt: number;
+  #lookupAt: number;
   /** Its neighbours in the queue, which alone changes them. */
   previous: Waiter | null = null;
   next: Waiter | null = null;
   queued = false;
-  #ignoreAbort: (() => void) | undefined;
+  #onAbort: OnAbort | undefined;
 
   constructor(
+    readonly request: LockRequest,
     readonly source: GuardSource,
-    readonly exclusive: boolean,
-    readonly timeout: number,
-    readonly signal: AbortSignal | undefined,
+    /** Made before the wait, so that the grant, when all caches are cold, has less to do. */
+    readonly guard: Guard,
     readonly resolve: (guard: Guard) => void,
     readonly reject: (reason: unknown) => void,
+    private readonly times: WaiterTimes,
   ) {
     this.since = now();
-    this.deadline = this.since + timeout;
+    this.expiry = this.since + request.timeout;
+    this.#reportAt = request.onWait === undefined ? Number.POSITIVE_INFINITY : this.since + REPORT_AFTER_MS;
+    // A shorter wait looks the holder up when it has timed out.
+    this.#lookupAt = request.timeout > LOOKUP_LEAD_MS ? this.expiry - LOOKUP_LEAD_MS : Number.POSITIVE_INFINITY;
   }
 
-  listen(callback: () => void): void {
-    if (this.signal !== undefined) this.#ignoreAbort = onAbort(this.signal, callback);
+  get exclusive(): boolean {
+    return this.request.exclusive;
+  }
+
+  startListening(callback: OnAbort): void {
+    this.#onAbort = callback;
+    for (const signal of this.request.signals) onAbort(signal, callback);
+    deadlines.add(this, this.#nextDue());
   }
 
   stopListening(): void {
-    this.#ignoreAbort?.();
+    deadlines.remove(this);
+    if (this.#onAbort === undefined) return;
+    for (const signal of this.request.signals) offAbort(signal, this.#onAbort);
+  }
+
+  #nextDue(): number {
+    return Math.min(this.#reportAt, this.#lookupAt, this.expiry);
+  }
+
+  onDue(time: number): number {
+    if (!this.queued) return Number.POSITIVE_INFINITY; // ended by what another one's callback did in this tick
+    if (time >= this.#reportAt) {
+      this.#reportAt = Number.POSITIVE_INFINITY;
+      this.times.onReportDue(this);
+    }
+    if (time >= this.#lookupAt) {
+      this.#lookupAt = Number.POSITIVE_INFINITY;
+      this.times.onLookupDue(this);
+    }
+    return time < this.expiry ? this.#nextDue() : this.times.onDeadline(this, time);
   }
 }
 
 /**
- * Those who wait, first come first served. A list, and no Set: what is taken out at the front of a Set
- * stays there as a gap for a while, over which every look at the front has to step.
+ * The waiters of a path in FIFO order. A list, and no Set: what is deleted at the front of a Set stays
+ * there as a gap for a while, over which every look at the front has to step.
  */
-export class WaitQueue {
+export class WaiterQueue {
   first: Waiter | null = null;
   #last: Waiter | null = null;
 
@@ -54,9 +110,7 @@ export class WaitQueue {
     this.#last = waiter;
   }
 
-  /** False: it was not in the queue. */
-  delete(waiter: Waiter): boolean {
-    if (!waiter.queued) return false;
+  delete(waiter: Waiter): void {
     const { previous, next } = waiter;
     if (previous === null) this.first = next;
     else previous.next = next;
@@ -65,13 +119,5 @@ export class WaitQueue {
     waiter.queued = false;
     waiter.previous = null;
     waiter.next = null;
-    return true;
-  }
-
-  /** All who wait now. */
-  all(): Waiter[] {
-    const waiters: Waiter[] = [];
-    for (let each = this.first; each !== null; each = each.next) waiters.push(each);
-    return waiters;
   }
 }

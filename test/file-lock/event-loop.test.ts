@@ -6,7 +6,8 @@ import { Actor } from '../support/actor.js';
 import { kernelWaiters, untilWaiting } from '../support/kernel-waiters.js';
 import { tempDir, tempLock } from '../support/temp-dir.js';
 
-const MAX_WAITER_THREADS = 64;
+/** 256 that block in the kernel, and one that polls. */
+const MAX_WAITER_THREADS = 257;
 
 function tempLocks(count: number): string[] {
   const directory = tempDir();

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -118,6 +119,34 @@ describe('the path of the lock file', () => {
     using guard = new FileLock(file).tryAcquire();
     expect(guard?.held).toBe(true);
     expect(statSync(file).isFile()).toBe(true);
+  });
+
+  test('missing parent directories are created beside a process that keeps removing them', async () => {
+    const directory = path.join(tempDir(), 'parent');
+    const actor = await Actor.process();
+    const removals = actor.run((require, directory) => {
+      const { existsSync, rmdirSync } = require('node:fs') as typeof import('node:fs');
+      let removed = 0;
+      while (!existsSync(`${directory}.stop`)) {
+        try {
+          rmdirSync(directory);
+          removed++;
+        } catch {} // it is not there, or has the lock file in it
+      }
+      return removed;
+    }, directory);
+    const failures: string[] = [];
+    for (let round = 0; round < 2_000; round++) {
+      try {
+        new FileLock(path.join(directory, 'lock')).tryAcquire()?.release();
+      } catch (error) {
+        failures.push((error as LockError).message);
+      }
+      rmSync(path.join(directory, 'lock'), { force: true });
+    }
+    writeFileSync(`${directory}.stop`, '');
+    expect(await removals).toBeGreaterThan(0);
+    expect(failures).toEqual([]);
   });
 
   test('missing parent directories are not created with createParents: false', async () => {

@@ -61,6 +61,15 @@ describe('by age', () => {
     expect([old, young, future].map((file) => existsSync(file))).toEqual([false, true, true]);
   });
 
+  test('a lock file of any year in the future is young', async () => {
+    const manager = tempManager();
+    const seconds = (year: number) => Date.UTC(year, 0, 1) / 1000;
+    for (const year of [1971, 1999, 2030, 2262, 2400]) {
+      utimesSync(leaveJob(manager, `${year}`), seconds(year), seconds(year));
+    }
+    expect(await cleaned(manager)).toEqual(['1971', '1999']);
+  });
+
   test('maxAge sets the minimum age in milliseconds', async () => {
     const manager = tempManager();
     for (const minutes of [1, 10, 100]) leaveJob(manager, `${minutes}`, minutes * 60_000);

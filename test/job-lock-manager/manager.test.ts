@@ -364,7 +364,15 @@ describe('what a manager holds', () => {
   test('inspectJob sees all processes, and neither locks nor creates anything', async () => {
     const manager = tempManager();
     const file = jobLockFile(manager.jobsDirectory, 'job');
-    expect(manager.inspectJob('job')).toEqual({ path: file, state: 'missing', holder: null, abandoned: false });
+    expect(manager.inspectJob('job')).toEqual({
+      path: file,
+      state: 'missing',
+      mode: null,
+      holder: null,
+      holders: [],
+      waiting: 0,
+      abandoned: false,
+    });
     expect(existsSync(manager.jobsDirectory)).toBe(false);
     const holder = await RecordingActor.holding(file);
     expect(manager.inspectJob('job')).toMatchObject({

@@ -24,7 +24,9 @@ const LIBC = new Set([
   ...['__errno_location', '__stack_chk_fail', '__stack_chk_guard'],
 ]);
 /** Weak: not every runtime has them, and it must load the addon all the same. */
-const WEAK = ['uv_thread_create', 'uv_thread_create_ex'];
+const WEAK = ['async_init', 'async_send', 'close', 'ref', 'thread_create', 'thread_create_ex', 'unref'].map(
+  (name) => `uv_${name}`,
+);
 const NODE_API = /^napi_\w+$/;
 const ENTRY_POINT = /^(napi_register_module|node_api_module_get_api_version)_v\d+$/;
 /** The oldest glibc that is promised. */

@@ -1,12 +1,12 @@
 // The open files of one environment. Each is known by a small integer, its handle, which is given
 // again once it has been removed: reading a number costs less than unwrapping an object.
 
-#ifndef NATIVE_FILE_LOCK_OPEN_FILES_H_
-#define NATIVE_FILE_LOCK_OPEN_FILES_H_
+#ifndef NATIVE_FILE_LOCK_BOUNDARY_OPEN_FILES_H_
+#define NATIVE_FILE_LOCK_BOUNDARY_OPEN_FILES_H_
 
 #include <vector>
 
-#include "lock_waiter.h"
+#include "../lock_waiter.h"
 
 namespace nfl {
 
@@ -51,4 +51,4 @@ class OpenFiles {
 
 }  // namespace nfl
 
-#endif  // NATIVE_FILE_LOCK_OPEN_FILES_H_
+#endif  // NATIVE_FILE_LOCK_BOUNDARY_OPEN_FILES_H_

@@ -1,0 +1,66 @@
+import { clearTimeout, now, setTimeout } from '../clock.js';
+import { findHolder, holderHere, inspectOffThread } from '../holder/inspect.js';
+import type { LockHolder, LockReport } from '../holder/lock-holder.js';
+import type { LockMechanism, LockMode } from '../options.js';
+
+/**
+ * The holder is looked up this long before a wait times out, since the answer can take 10 ms and more,
+ * with hundreds of files 40, and the timeout must be punctual; …
+ */
+export const LOOKUP_LEAD_MS = 60;
+/** … and once it is late, no longer than this. */
+const LOOKUP_TIMEOUT_MS = 10;
+/** An answer serves all who ask within this time. */
+const LOOKUP_TTL_MS = 2 * LOOKUP_LEAD_MS;
+
+/** Looks up the holder of one path, once for all who ask at about the same time. */
+export class HolderLookup {
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #answer: Promise<LockHolder | null> = Promise.resolve(null);
+  #answered = false;
+  #here = false;
+  #report: Promise<LockReport> | undefined;
+  #reportedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly path: string,
+    private readonly mechanism: LockMechanism,
+  ) {}
+
+  /** `here`: a guard of this thread is known to be in the way. */
+  start(here: boolean): Promise<LockHolder | null> {
+    if (now() - this.#askedAt > LOOKUP_TTL_MS || here !== this.#here) {
+      this.#askedAt = now();
+      this.#here = here;
+      this.#answered = here;
+      const answer = here ? Promise.resolve(holderHere(this.path)) : findHolder(this.path, this.mechanism);
+      this.#answer = answer;
+      void answer.then(() => {
+        if (answer === this.#answer) this.#answered = true;
+      });
+    }
+    return this.#answer;
+  }
+
+  /** The same for a caller that cannot wait any longer: null if it takes too long. */
+  async finish(here: boolean): Promise<LockHolder | null> {
+    const answer = this.start(here);
+    if (this.#answered) return answer;
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, LOOKUP_TIMEOUT_MS, null);
+    });
+    const holder = await Promise.race([answer, tooLate]);
+    clearTimeout(timer);
+    return holder;
+  }
+
+  /** What `inspect` says, looked up off the thread. */
+  report(heldHere: LockMode | null): Promise<LockReport> {
+    if (this.#report === undefined || now() - this.#reportedAt > LOOKUP_TTL_MS) {
+      this.#reportedAt = now();
+      this.#report = inspectOffThread(this.path, this.mechanism, heldHere);
+    }
+    return this.#report;
+  }
+}

@@ -1,0 +1,264 @@
+import { afterReactions, now } from '../clock.js';
+import { publishAbandoned } from '../diagnostics.js';
+import { LockTimeoutError } from '../errors.js';
+import { track } from '../guard/leak-detector.js';
+import type { Guard } from '../guard/lock-guard.js';
+import type { Attempt, LockFile } from '../lock-file.js';
+import { failure, GRANTED, type Native, REPLACED, TIMED_OUT } from '../native.js';
+import type { LockMechanism, LockMode } from '../options.js';
+import { HolderLookup } from './holder-lookup.js';
+import { type KernelWaits, kernelWaitsOf, type WaitOwner } from './kernel-waits.js';
+import { type Waiter, WaiterQueue, type WaiterTimes } from './waiter.js';
+
+/** A thread ends its wait at the deadline by itself; the wait is cancelled only when that is later than this (ms). */
+const THREAD_GRACE = 5;
+
+/** The lock that is waited for, as this thread holds it. */
+export interface Grantor {
+  readonly path: string;
+  readonly mechanism: LockMechanism;
+  /** How guards of this thread hold the lock; null when there are none. */
+  readonly heldHere: LockMode | null;
+  /** Whether a guard held by this thread conflicts with that mode. */
+  conflictsLocally(exclusive: boolean): boolean;
+  /** See {@link LockFile.attempt}. */
+  attempt(file: LockFile, exclusive: boolean, handle: number, createParents: boolean): Attempt;
+  /** The guard has the lock from now on. */
+  grant(handle: number, guard: Guard): void;
+  /** A wait in the kernel has ended: another process has held the lock, or could have. */
+  onKernelWaitEnded(): void;
+}
+
+/**
+ * The acquisitions of one path that were not granted at once, in FIFO order.
+ *
+ * - `#waiters`: only the head is ever tried, or waits in the kernel, and not even that while a guard of this
+ *   thread conflicts with it.
+ * - `#inKernel`: the head, while it waits in the kernel. Its open file is the wait's then.
+ *
+ * A waiter leaves the queue exactly once, in `#leaveQueue`: on grant, timeout, abort or failure, whichever
+ * reaches this thread first.
+ *
+ * - Abort or deadline of the one in the kernel: cancelling its wait answers at once. Either it held nothing,
+ *   and never will; or it had been granted and the news is on its way. Then an abort releases the lock, and
+ *   a deadline accepts it.
+ * - Abort, timeout and failure pump once, after all that happen in the same turn: each pump can send the
+ *   next head into the kernel, out of which 10,000 aborts would take one after the other.
+ * - Teardown: the addon ends the waits and frees the locks, and no promise is settled any more.
+ *
+ * User code runs in listeners of the same abort signals, in subscribers of diagnostics channels, and in
+ * `onWait`, and can call anything again. When it is called, every waiter is either in the queue or has
+ * left it with nothing in hand.
+ */
+export class PendingAcquisitions implements WaitOwner, WaiterTimes {
+  readonly #waiters = new WaiterQueue();
+  #inKernel: Waiter | null = null;
+  #pumpIsScheduled = false;
+  readonly #lookup: HolderLookup;
+
+  constructor(
+    private readonly native: Native,
+    private readonly lock: Grantor,
+  ) {
+    this.#lookup = new HolderLookup(lock.path, lock.mechanism);
+  }
+
+  get first(): Waiter | null {
+    return this.#waiters.first;
+  }
+
+  get #waits(): KernelWaits {
+    return kernelWaitsOf(this.native);
+  }
+
+  /** `handle`: the file with which the waiter has already tried in vain, or -1. */
+  add(waiter: Waiter, handle: number): void {
+    if (waiter.request.timeout === 0) {
+      waiter.source.file.keepOrClose(handle);
+      this.#waits.ref();
+      this.#rejectWithTimeout(waiter);
+      return;
+    }
+    try {
+      // Anything may have run since the signals were looked at: a subscriber of the acquisition's start.
+      for (const signal of waiter.request.signals) if (signal.aborted) throw signal.reason;
+      waiter.startListening((reason) => this.#onAbort(waiter, reason));
+    } catch (error) {
+      waiter.stopListening();
+      if (handle >= 0) waiter.source.file.keepOrClose(handle);
+      waiter.reject(error);
+      return;
+    }
+    waiter.handle = handle;
+    this.#waiters.add(waiter);
+    this.#waits.ref();
+    // With a file in hand it is the head, and has just tried: no need to try again.
+    if (handle >= 0 && !this.lock.conflictsLocally(waiter.exclusive)) this.#waitInKernel(waiter, handle);
+  }
+
+  /** Grants the lock of that file: the caller of `acquire` first, and in a microtask after it what can wait. */
+  deliver(waiter: Waiter, handle: number): void {
+    this.#leaveQueue(waiter);
+    const { guard } = waiter;
+    this.lock.grant(handle, guard);
+    waiter.resolve(guard);
+    afterReactions(() => {
+      this.#waits.unref();
+      track(guard);
+    });
+    if (guard.previousHolder !== null) publishAbandoned(this.lock.path, guard.previousHolder);
+  }
+
+  /** Grants to all who can have the lock, and sends the next one to wait in the kernel. */
+  pump(): void {
+    for (;;) {
+      const head = this.#waiters.first;
+      if (head === null || this.#inKernel !== null || this.lock.conflictsLocally(head.exclusive)) return;
+      const { handle } = head;
+      head.handle = -1;
+      try {
+        const attempt = this.lock.attempt(head.source.file, head.exclusive, handle, false);
+        if (attempt.granted) {
+          this.deliver(head, attempt.handle);
+        } else if (now() < head.expiry) {
+          this.#waitInKernel(head, attempt.handle);
+        } else {
+          const next = head.next;
+          if (next !== null && next.handle < 0 && next.exclusive === head.exclusive) next.handle = attempt.handle;
+          else head.source.file.keepOrClose(attempt.handle);
+          this.#dismiss(head);
+          this.#rejectWithTimeout(head);
+        }
+      } catch (error) {
+        this.#dismiss(head);
+        this.#reject(head, error);
+      }
+    }
+  }
+
+  #schedulePump(): void {
+    if (this.#pumpIsScheduled || this.#waiters.first === null) return;
+    this.#pumpIsScheduled = true;
+    afterReactions(() => {
+      this.#pumpIsScheduled = false;
+      this.pump();
+    });
+  }
+
+  /** The only way out of the queue. Whatever the waiter has open is the caller's to deal with. */
+  #leaveQueue(waiter: Waiter): void {
+    waiter.stopListening();
+    this.#waiters.delete(waiter);
+  }
+
+  /** Out of the queue with nothing in hand. Its promise is still to be rejected, and keeps the process alive. */
+  #dismiss(waiter: Waiter): void {
+    if (waiter === this.#inKernel) this.suspendWait();
+    if (waiter.handle >= 0) waiter.source.file.close(waiter.handle);
+    waiter.handle = -1;
+    this.#leaveQueue(waiter);
+    this.#schedulePump();
+  }
+
+  #reject(waiter: Waiter, reason: unknown): void {
+    this.#waits.unref();
+    waiter.reject(reason);
+  }
+
+  // --- Waiting in the kernel ----------------------------------------------------------------------
+
+  #waitInKernel(head: Waiter, handle: number): void {
+    this.#inKernel = head;
+    head.handle = handle;
+    this.#waits.start(this, handle, head.exclusive, head.expiry - now());
+  }
+
+  /** The head does not wait in the kernel any more. True: it had been granted the lock, and has it. */
+  #cancelKernelWait(head: Waiter): boolean {
+    this.#inKernel = null;
+    const granted = this.#waits.cancel(head.handle) === GRANTED;
+    if (!granted) head.handle = -1;
+    return granted;
+  }
+
+  /** The head waits in the kernel no more, and holds nothing. Whoever calls this sees to it that a pump follows. */
+  suspendWait(): void {
+    const head = this.#inKernel;
+    if (head === null || !this.#cancelKernelWait(head)) return;
+    head.source.file.close(head.handle);
+    head.handle = -1;
+  }
+
+  /** The same, if a guard of this thread conflicts with the head by now. That guard's release is followed by a pump. */
+  suspendIfConflicting(): void {
+    if (this.#inKernel !== null && this.lock.conflictsLocally(this.#inKernel.exclusive)) this.suspendWait();
+  }
+
+  resumeWait(): void {
+    this.pump();
+  }
+
+  onWaitEnded(outcome: number): void {
+    const head = this.#inKernel;
+    if (head === null) return;
+    this.#inKernel = null;
+    this.lock.onKernelWaitEnded();
+    if (outcome === GRANTED) {
+      this.deliver(head, head.handle);
+      this.pump(); // shared ones come in together
+      return;
+    }
+    head.handle = -1;
+    if (outcome === REPLACED) {
+      this.pump();
+    } else {
+      this.#dismiss(head);
+      if (outcome === TIMED_OUT) this.#rejectWithTimeout(head);
+      else this.#reject(head, failure(outcome, this.lock.path));
+    }
+  }
+
+  #onAbort(waiter: Waiter, reason: unknown): void {
+    this.#dismiss(waiter);
+    this.#reject(waiter, reason);
+  }
+
+  // --- Deadlines ----------------------------------------------------------------------------------
+
+  onReportDue(waiter: Waiter): void {
+    const { onWait } = waiter.request;
+    const report = this.#lookup.report(this.lock.heldHere);
+    // In a microtask of its own: what `onWait` throws is an uncaught exception, and no rejection. Where the
+    // path names something that cannot be locked by now, the wait itself will say so.
+    const call = (value: Awaited<typeof report>) =>
+      queueMicrotask(() => {
+        if (waiter.queued) onWait?.(value);
+      });
+    report.then(call, () => {});
+  }
+
+  onLookupDue(waiter: Waiter): void {
+    void this.#lookup.start(this.lock.conflictsLocally(waiter.exclusive));
+  }
+
+  onDeadline(waiter: Waiter, time: number): number {
+    if (waiter === this.#inKernel) {
+      if (time < waiter.expiry + THREAD_GRACE) return waiter.expiry + THREAD_GRACE;
+      if (this.#cancelKernelWait(waiter)) {
+        this.deliver(waiter, waiter.handle);
+        this.#schedulePump();
+        return Number.POSITIVE_INFINITY;
+      }
+    }
+    this.#dismiss(waiter);
+    this.#rejectWithTimeout(waiter);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  #rejectWithTimeout(waiter: Waiter): void {
+    const { exclusive, timeout } = waiter.request;
+    void this.#lookup.finish(this.lock.conflictsLocally(exclusive)).then((holder) => {
+      this.#reject(waiter, new LockTimeoutError(this.lock.path, exclusive, timeout, holder, waiter.callSite));
+    });
+  }
+}
