@@ -8,8 +8,7 @@ import { BUSY, failure, GRANTED, loadNative, type Native, REPLACED } from './nat
 import type { LockMechanism } from './options.js';
 
 const MOST_MISMATCHES = 100;
-const MOST_TRIES_TO_CREATE = 50;
-const TRIES_IN_STEP = 5;
+const MOST_TRIES_TO_CREATE = 100;
 
 /** What one attempt came to. `handle`: the open file, locked if it was granted. */
 export interface Attempt {
@@ -102,9 +101,6 @@ export class LockFile {
       const error = failure(file, this.path);
       // Another process may remove a directory just after it was made here, and again.
       if (error.code !== 'ENOENT' || !createParents || tries === MOST_TRIES_TO_CREATE) throw error;
-      // On one processor, whoever sleeps for the parent's mutex is woken by our mkdir, and runs before our
-      // open: then the two go on in step, until one of them pauses.
-      if (tries > TRIES_IN_STEP) pause(Math.random());
       try {
         makeDirectory(path.dirname(this.path));
       } catch (cause) {
@@ -246,10 +242,6 @@ export class LockFile {
     if (this.#kept >= 0) this.#native.close(this.#kept);
     this.#kept = -1;
   }
-}
-
-function pause(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
 let lastTime = 0;

@@ -38,6 +38,7 @@ export async function removeStaleLocks(
   dryRun: boolean,
   signal: AbortSignal | undefined,
 ): Promise<StaleLock[]> {
+  await new Promise(setImmediate); // a loop of clean-ups must not starve the event loop, however short they are
   throwIfAborted(signal);
   const native = loadNative(jobsDirectory);
   const content = Buffer.alloc(RECORD_LIMIT);

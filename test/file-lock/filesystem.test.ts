@@ -124,7 +124,7 @@ describe('the path of the lock file', () => {
   test('missing parent directories are created beside a process that keeps removing them', async () => {
     const directory = path.join(tempDir(), 'parent');
     const actor = await Actor.process();
-    const removals = actor.run((require, directory) => {
+    const removals = actor.run(async (require, directory) => {
       const { existsSync, rmdirSync } = require('node:fs') as typeof import('node:fs');
       let removed = 0;
       while (!existsSync(`${directory}.stop`)) {
@@ -132,6 +132,9 @@ describe('the path of the lock file', () => {
           rmdirSync(directory);
           removed++;
         } catch {} // it is not there, or has the lock file in it
+        // At random times: in a tight loop it would be in time after every mkdir, and nobody could create anything.
+        for (const until = performance.now() + Math.random() / 2; performance.now() < until; );
+        await new Promise(setImmediate);
       }
       return removed;
     }, directory);
