@@ -136,20 +136,14 @@ serve({
     const ends = Promise.allSettled(waits);
     await delay(300);
     const start = process.cpuUsage();
+    const loop = performance.eventLoopUtilization();
     await delay(milliseconds);
     const { user, system } = process.cpuUsage(start);
+    const { utilization } = performance.eventLoopUtilization(loop);
     const during = threads();
     abort.abort();
     await ends;
-    return [(user + system) * 1000, before, during];
-  },
-  /** CPU time (ns) of a timer that does nothing. */
-  async timer(_path, milliseconds, interval) {
-    const start = process.cpuUsage();
-    const end = now() + milliseconds * 1e6;
-    while (now() < end) await delay(interval);
-    const { user, system } = process.cpuUsage(start);
-    return (user + system) * 1000;
+    return [(user + system) * 1000, before, during, utilization];
   },
   timeouts: (path, count, timeout) => overshoots(numbered(path, count), timeout),
   timeoutsOfOne: (path, count, timeout) => overshoots(Array(count).fill(numbered(path, 1)[0]), timeout),

@@ -94,58 +94,39 @@ function releaseAtExit(guard: Guard): void {
 
 /** @internal */
 export class Guard implements LockGuard {
+  // For its owner, and in plain fields: a getter for each would be felt in a release, after which others wait.
+  /** The open file, locked while the guard is held. */
+  handle = -1;
+  /** What was recorded; null when nothing was, or read. */
+  grant: Grant | null = null;
+  /** Others may have a copy of the descriptor, so its open file must serve no other guard. */
+  exposed = false;
+  /** For the leak detector. */
+  watched = false;
   readonly #owner: GuardOwner;
-  readonly #file: LockFile;
-  readonly #exclusive: boolean;
-  #handle = -1;
-  #grant: Grant | null = null;
   #held = false;
-  #exposed = false;
   #meantUntilExit = false;
   #loss: LossWatch | undefined;
   #lost: AbortSignal | undefined;
-  /** For the leak detector. */
-  watched = false;
 
-  constructor(owner: GuardOwner, file: LockFile, exclusive: boolean) {
+  constructor(
+    owner: GuardOwner,
+    readonly file: LockFile,
+    readonly exclusive: boolean,
+  ) {
     this.#owner = owner;
-    this.#file = file;
-    this.#exclusive = exclusive;
   }
 
   /** The lock is this guard's from now on, until {@link release}. `grant` is null when nothing was recorded or read. */
   begin(handle: number, grant: Grant | null): void {
-    this.#handle = handle;
-    this.#grant = grant;
+    this.handle = handle;
+    this.grant = grant;
     this.#held = true;
   }
 
   /** What its caller gets. A manager's guard can have been released before. */
   deliver(): this {
     return this;
-  }
-
-  // --- For its owner ------------------------------------------------------------------------------
-
-  get handle(): number {
-    return this.#handle;
-  }
-
-  get file(): LockFile {
-    return this.#file;
-  }
-
-  get exclusive(): boolean {
-    return this.#exclusive;
-  }
-
-  get grant(): Grant | null {
-    return this.#grant;
-  }
-
-  /** Others may have a copy of the descriptor, so its open file must serve no other guard. */
-  get exposed(): boolean {
-    return this.#exposed;
   }
 
   /** For the leak detector. */
@@ -160,15 +141,15 @@ export class Guard implements LockGuard {
   }
 
   get mode(): LockMode {
-    return this.#exclusive ? 'exclusive' : 'shared';
+    return this.exclusive ? 'exclusive' : 'shared';
   }
 
   get previousHolder(): LockHolder | null {
-    return this.#grant === null ? null : this.#grant.previousHolder;
+    return this.grant === null ? null : this.grant.previousHolder;
   }
 
   get fencingToken(): bigint | null {
-    return this.#grant === null ? null : this.#grant.fencingToken;
+    return this.grant === null ? null : this.grant.fencingToken;
   }
 
   get held(): boolean {
@@ -177,14 +158,14 @@ export class Guard implements LockGuard {
 
   get fd(): number | null {
     if (!this.#held) return null;
-    this.#exposed = true;
-    return this.#file.descriptor(this.#handle);
+    this.exposed = true;
+    return this.file.descriptor(this.handle);
   }
 
   get lost(): AbortSignal {
     if (this.#lost === undefined && this.#held) {
       const { LossWatch } = require('./loss-watch.js') as typeof import('./loss-watch.js');
-      this.#loss = new LossWatch(this.path, lossFinder(this.#file, this.#handle));
+      this.#loss = new LossWatch(this.path, lossFinder(this.file, this.handle));
       this.#lost = this.#loss.signal;
     }
     this.#lost ??= new AbortController().signal;
@@ -193,7 +174,7 @@ export class Guard implements LockGuard {
 
   verify(): void {
     if (!this.#held) throw lockReleased(this.path);
-    const error = this.#file.verify(this.#handle);
+    const error = this.file.verify(this.handle);
     if (error !== null) throw error;
   }
 
@@ -217,7 +198,7 @@ export class Guard implements LockGuard {
 
   /** Marks the record released, and keeps the lock to the very end. */
   recordRelease(): void {
-    if (this.#held && this.#grant !== null) this.#file.recordRelease(this.#handle, this.#grant, false);
+    if (this.#held && this.grant !== null) this.file.recordRelease(this.handle, this.grant, false);
   }
 
   untilExit(): void {

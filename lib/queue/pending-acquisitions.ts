@@ -36,8 +36,8 @@ export interface Grantor {
  *   thread conflicts with it.
  * - `#inKernel`: the head, while it waits in the kernel. Its open file is the wait's then.
  *
- * A waiter leaves the queue exactly once, in `#leaveQueue`: on grant, timeout, abort or failure, whichever
- * reaches this thread first.
+ * A waiter leaves the queue exactly once, by `deliver` or by `#dismiss`: on grant, timeout, abort or failure,
+ * whichever reaches this thread first. What comes for it later finds that it is not queued.
  *
  * - Abort or deadline of the one in the kernel: cancelling its wait answers at once. Either it held nothing,
  *   and never will; or it had been granted and the news is on its way. Then an abort releases the lock, and
@@ -98,11 +98,12 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
 
   /** Grants the lock of that file: the caller of `acquire` first, and in a microtask after it what can wait. */
   deliver(waiter: Waiter, handle: number): void {
-    this.#leaveQueue(waiter);
+    this.#waiters.delete(waiter);
     const { guard } = waiter;
     this.lock.grant(handle, guard);
     waiter.resolve(guard);
     afterReactions(() => {
+      waiter.stopListening();
       this.#waits.unref();
       track(guard);
     });
@@ -145,18 +146,13 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
     });
   }
 
-  /** The only way out of the queue. Whatever the waiter has open is the caller's to deal with. */
-  #leaveQueue(waiter: Waiter): void {
-    waiter.stopListening();
-    this.#waiters.delete(waiter);
-  }
-
   /** Out of the queue with nothing in hand. Its promise is still to be rejected, and keeps the process alive. */
   #dismiss(waiter: Waiter): void {
     if (waiter === this.#inKernel) this.suspendWait();
     if (waiter.handle >= 0) waiter.source.file.close(waiter.handle);
     waiter.handle = -1;
-    this.#leaveQueue(waiter);
+    this.#waiters.delete(waiter);
+    waiter.stopListening();
     this.#schedulePump();
   }
 
@@ -219,6 +215,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
   }
 
   #onAbort(waiter: Waiter, reason: unknown): void {
+    if (!waiter.queued) return; // granted, and about to stop listening
     this.#dismiss(waiter);
     this.#reject(waiter, reason);
   }

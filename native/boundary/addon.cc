@@ -18,22 +18,37 @@ napi_value CallHot(napi_env env, napi_callback_info info) {
 }
 
 template <Method method>
-Napi::Value CallMethod(const Napi::CallbackInfo& info) {
+napi_value CallMethod(napi_env env, napi_callback_info raw) {
+  const Napi::CallbackInfo info(env, raw);
   return (static_cast<Environment*>(info.Data())->*method)(info);
 }
 
-template <HotMethod method>
-void ExportHot(Napi::Object exports, const char* name, Environment* environment) {
-  napi_value function;
-  napi_create_function(exports.Env(), name, NAPI_AUTO_LENGTH, CallHot<method>, environment,
-                       &function);
-  exports.Set(name, function);
-}
-
-template <Method method>
-void Export(Napi::Object exports, const char* name, Environment* environment) {
-  exports.Set(name, Napi::Function::New<CallMethod<method>>(exports.Env(), name, environment));
-}
+constexpr struct {
+  const char* name;
+  napi_callback call;
+} kFunctions[] = {
+    {"open", CallHot<&Environment::Open>},
+    {"tryLock", CallHot<&Environment::TryLock>},
+    {"confirm", CallHot<&Environment::Confirm>},
+    {"unlock", CallHot<&Environment::Unlock>},
+    {"close", CallHot<&Environment::Close>},
+    {"isWritable", CallMethod<&Environment::IsWritable>},
+    {"verify", CallMethod<&Environment::Verify>},
+    {"descriptor", CallMethod<&Environment::Descriptor>},
+    {"read", CallMethod<&Environment::Read>},
+    {"write", CallMethod<&Environment::Write>},
+    {"removeStale", CallMethod<&Environment::RemoveStale>},
+    {"startWait", CallMethod<&Environment::StartWait>},
+    {"cancelWait", CallMethod<&Environment::CancelWait>},
+    {"pollWaits", CallMethod<&Environment::PollWaits>},
+    {"onWaitEnded", CallMethod<&Environment::OnWaitEnded>},
+    {"keepAlive", CallMethod<&Environment::KeepAlive>},
+    {"waitHere", CallMethod<&Environment::WaitHere>},
+    {"conflictsWithOwn", CallMethod<&Environment::ConflictsWithOwn>},
+    {"isSameLock", CallMethod<&Environment::IsSameLock>},
+    {"wallClock", CallMethod<&Environment::WallClock>},
+    {"yieldLock", CallMethod<&Environment::YieldLock>},
+};
 
 // The environments of the process. When a program removes the addon from require.cache and loads it
 // again, the runtime calls Init a second time; both loads must share the environment, since a grant
@@ -85,27 +100,11 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (const Loaded* before = FindLoaded(env)) return before->exports.Value();
   if (HasFacadeOfLibuv(env)) LibuvIsFacade();
   Environment* environment = new Environment(env);
-  ExportHot<&Environment::Open>(exports, "open", environment);
-  ExportHot<&Environment::TryLock>(exports, "tryLock", environment);
-  ExportHot<&Environment::Confirm>(exports, "confirm", environment);
-  ExportHot<&Environment::Unlock>(exports, "unlock", environment);
-  ExportHot<&Environment::Close>(exports, "close", environment);
-  Export<&Environment::IsWritable>(exports, "isWritable", environment);
-  Export<&Environment::Verify>(exports, "verify", environment);
-  Export<&Environment::Descriptor>(exports, "descriptor", environment);
-  Export<&Environment::Read>(exports, "read", environment);
-  Export<&Environment::Write>(exports, "write", environment);
-  Export<&Environment::RemoveStale>(exports, "removeStale", environment);
-  Export<&Environment::StartWait>(exports, "startWait", environment);
-  Export<&Environment::CancelWait>(exports, "cancelWait", environment);
-  Export<&Environment::PollWaits>(exports, "pollWaits", environment);
-  Export<&Environment::OnWaitEnded>(exports, "onWaitEnded", environment);
-  Export<&Environment::KeepAlive>(exports, "keepAlive", environment);
-  Export<&Environment::WaitHere>(exports, "waitHere", environment);
-  Export<&Environment::ConflictsWithOwn>(exports, "conflictsWithOwn", environment);
-  Export<&Environment::IsSameLock>(exports, "isSameLock", environment);
-  Export<&Environment::WallClock>(exports, "wallClock", environment);
-  Export<&Environment::YieldLock>(exports, "yieldLock", environment);
+  for (const auto& [name, call] : kFunctions) {
+    napi_value function;
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, call, environment, &function);
+    exports.Set(name, function);
+  }
   exports.Set("lastRelease", environment->last_release());
   MutexHeld held(&loaded_mutex);
   loaded = new Loaded{environment, CurrentThread(), Napi::Persistent(env.Global()),

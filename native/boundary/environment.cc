@@ -33,15 +33,18 @@ int64_t DeadlineAfter(double milliseconds) {
 }
 
 double NowInMilliseconds() { return static_cast<double>(MonotonicNanoseconds()) * 1e-6; }
+// Never inlined: with what node-addon-api does on errors, each is some hundred bytes.
 using Info = Napi::CallbackInfo;
-int Int(const Info& info, size_t index) { return info[index].As<Napi::Number>().Int32Value(); }
-double Double(const Info& info, size_t index) {
-  return info[index].As<Napi::Number>().DoubleValue();
+[[gnu::noinline]] double Double(const Info& info, size_t index) {
+  return info[index].As<Napi::Number>();
 }
-bool Bool(const Info& info, size_t index) { return info[index].As<Napi::Boolean>().Value(); }
-Napi::Value Result(const Napi::CallbackInfo& info, int number) {
+[[gnu::noinline]] bool Bool(const Info& info, size_t index) {
+  return info[index].As<Napi::Boolean>();
+}
+[[gnu::noinline]] Napi::Value Result(const Info& info, int number) {
   return Napi::Number::New(info.Env(), number);
 }
+int Int(const Info& info, size_t index) { return static_cast<int>(Double(info, index)); }
 Mode ToMode(bool exclusive) { return exclusive ? Mode::kExclusive : Mode::kShared; }
 
 }  // namespace
@@ -60,8 +63,6 @@ int Environment::Settle(int handle, Outcome outcome, const OsError& error) {
 }
 
 void Environment::NoteRelease() { last_release_.Set(NowInMilliseconds()); }
-
-// --- Hot ----------------------------------------------------------------------------------------
 
 napi_value Environment::Open(const Call& call) {
   // With room to see that it is longer: it is cut before a character of up to 4 bytes.
@@ -114,21 +115,21 @@ napi_value Environment::Close(const Call& call) {
 
 // --- Files --------------------------------------------------------------------------------------
 
-Napi::Value Environment::IsWritable(const Napi::CallbackInfo& info) {
+Napi::Value Environment::IsWritable(const Info& info) {
   return Napi::Boolean::New(info.Env(), FileOf(info, 0).file.writable());
 }
 
-Napi::Value Environment::Verify(const Napi::CallbackInfo& info) {
+Napi::Value Environment::Verify(const Info& info) {
   OsError error;
   const Outcome outcome = FileOf(info, 0).file.Verify(&error);
   return Result(info, ResultNumber(outcome, error));
 }
 
-Napi::Value Environment::Descriptor(const Napi::CallbackInfo& info) {
+Napi::Value Environment::Descriptor(const Info& info) {
   return Result(info, FileOf(info, 0).file.Expose());
 }
 
-Napi::Value Environment::Read(const Napi::CallbackInfo& info) {
+Napi::Value Environment::Read(const Info& info) {
   const Napi::Buffer<char> buffer = info[1].As<Napi::Buffer<char>>();
   OsError error;
   const int count = FileOf(info, 0).file.Read(buffer.Data(), buffer.Length(),
@@ -136,7 +137,7 @@ Napi::Value Environment::Read(const Napi::CallbackInfo& info) {
   return Result(info, count < 0 ? FailureNumber(error) : count);
 }
 
-Napi::Value Environment::Write(const Napi::CallbackInfo& info) {
+Napi::Value Environment::Write(const Info& info) {
   const Napi::Buffer<char> buffer = info[1].As<Napi::Buffer<char>>();
   OsError error;
   const int count =
@@ -144,7 +145,7 @@ Napi::Value Environment::Write(const Napi::CallbackInfo& info) {
   return Result(info, count < 0 ? FailureNumber(error) : count);
 }
 
-Napi::Value Environment::RemoveStale(const Napi::CallbackInfo& info) {
+Napi::Value Environment::RemoveStale(const Info& info) {
   char subdirectory[kLongestName];
   char name[kLongestName];
   napi_get_value_string_utf8(info.Env(), info[1], subdirectory, sizeof subdirectory, nullptr);
@@ -160,7 +161,7 @@ Napi::Value Environment::RemoveStale(const Napi::CallbackInfo& info) {
 
 // --- Waiting ------------------------------------------------------------------------------------
 
-Napi::Value Environment::StartWait(const Napi::CallbackInfo& info) {
+Napi::Value Environment::StartWait(const Info& info) {
   OpenFiles::Entry& entry = FileOf(info, 0);
   Wait* wait = new Wait;
   wait->handle = Int(info, 0);
@@ -171,7 +172,7 @@ Napi::Value Environment::StartWait(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), waits_->Start(wait));
 }
 
-Napi::Value Environment::CancelWait(const Napi::CallbackInfo& info) {
+Napi::Value Environment::CancelWait(const Info& info) {
   const int handle = Int(info, 0);
   OpenFiles::Entry& entry = files_[handle];
   OsError error;
@@ -180,18 +181,18 @@ Napi::Value Environment::CancelWait(const Napi::CallbackInfo& info) {
   return Result(info, Settle(handle, outcome, error));
 }
 
-Napi::Value Environment::PollWaits(const Napi::CallbackInfo& info) {
+Napi::Value Environment::PollWaits(const Info& info) {
   return Napi::Boolean::New(info.Env(), PollOnce());
 }
 
-Napi::Value Environment::OnWaitEnded(const Napi::CallbackInfo& info) {
+Napi::Value Environment::OnWaitEnded(const Info& info) {
   on_wait_ended_ = Napi::Persistent(info[0].As<Napi::Function>());
   on_wait_ended_.SuppressDestruct();  // kept as long as the runtime's environment lives
   notifier_ = new Notifier(
       info.Env(),
       [](Napi::Env env, void* self) { static_cast<Environment*>(self)->DeliverEnded(env); }, this);
-  // Hooks run last in, first out. A thread-safe function has just added its own, after which no
-  // thread may call it; so ours is taken out and added again, to run before that.
+  // Hooks run last in, first out, and no thread may call a thread-safe function after its own hook.
+  // So ours is taken out and added again, to run before that.
   napi_remove_env_cleanup_hook(info.Env(), &Environment::End, this);
   if (notifier_->ClosesLater()) {
     napi_add_async_cleanup_hook(info.Env(), &Environment::EndAsync, this, &async_end_);
@@ -201,12 +202,12 @@ Napi::Value Environment::OnWaitEnded(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value Environment::KeepAlive(const Napi::CallbackInfo& info) {
+Napi::Value Environment::KeepAlive(const Info& info) {
   Bool(info, 0) ? notifier_->Ref() : notifier_->Unref();
   return info.Env().Undefined();
 }
 
-Napi::Value Environment::WaitHere(const Napi::CallbackInfo& info) {
+Napi::Value Environment::WaitHere(const Info& info) {
   const int handle = Int(info, 0);
   OsError error;
   const Outcome outcome = WaitOnThisThread(&files_[handle].file, ToMode(Bool(info, 1)),
@@ -214,7 +215,7 @@ Napi::Value Environment::WaitHere(const Napi::CallbackInfo& info) {
   return Result(info, Settle(handle, outcome, error));
 }
 
-Napi::Value Environment::ConflictsWithOwn(const Napi::CallbackInfo& info) {
+Napi::Value Environment::ConflictsWithOwn(const Info& info) {
   const LockFile& file = FileOf(info, 0).file;
   const Mode mode = ToMode(Bool(info, 1));
   bool conflicts = false;
@@ -224,7 +225,7 @@ Napi::Value Environment::ConflictsWithOwn(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), conflicts);
 }
 
-Napi::Value Environment::IsSameLock(const Napi::CallbackInfo& info) {
+Napi::Value Environment::IsSameLock(const Info& info) {
   // The thread that waits does not change what is read here.
   const LockFile& awaited = FileOf(info, 0).wait->file;
   return Napi::Boolean::New(info.Env(), awaited.IsSameLockAs(FileOf(info, 1).file));
@@ -286,13 +287,11 @@ void Environment::EndAsync(napi_async_cleanup_hook_handle handle, void* argument
       handle);
 }
 
-// --- Time ---------------------------------------------------------------------------------------
-
-Napi::Value Environment::WallClock(const Napi::CallbackInfo& info) {
+Napi::Value Environment::WallClock(const Info& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(WallClockNanoseconds() / 1000));
 }
 
-Napi::Value Environment::YieldLock(const Napi::CallbackInfo& info) {
+Napi::Value Environment::YieldLock(const Info& info) {
   if (NowInMilliseconds() - Double(info, 0) < Double(info, 1)) SleepNanoseconds(1);
   return info.Env().Undefined();
 }
