@@ -175,4 +175,32 @@ describe.skipIf(!hasCompiler)('when a library takes the signals that interrupt w
     guard.release();
     await expect.poll(() => new FileLock(file).tryAcquire()?.held ?? false, { timeout: 10_000 }).toBe(true);
   });
+
+  test('a worker whose wait it catches midway can be terminated at once', async () => {
+    const file = tempLock();
+    const guard = new FileLock(file).acquireSync();
+    const actor = await Actor.process();
+    await actor.run(async (require, file) => {
+      const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads');
+      const source = `
+        const { FileLock } = require(${JSON.stringify(require.resolve('../..'))});
+        new FileLock(${JSON.stringify(file)}).acquire({ timeout: 3_600_000 });
+      `;
+      Object.assign(globalThis, { worker: new Worker(source, { eval: true }) });
+    }, file);
+    await untilWaiting(file);
+    await takeSignals(actor);
+    const code = await actor.run(() =>
+      (globalThis as unknown as { worker: import('node:worker_threads').Worker }).worker.terminate(),
+    );
+    expect(code).toBe(1);
+    await untilWaiting(file); // its thread is still there, and must give the lock back
+    guard.release();
+    const free = () => {
+      const next = new FileLock(file).tryAcquire();
+      next?.release();
+      return next !== null;
+    };
+    await expect.poll(free, { timeout: 10_000 }).toBe(true);
+  });
 });
