@@ -52,6 +52,10 @@ async function main(): Promise<void> {
   const intervals: { from: bigint; to: bigint }[] = [];
   let killedAt = 0n;
   let grantedAt = 0n; // when the killed process had been granted the lock
+  let stopping = false;
+  const stop = () => {
+    for (const { child } of tallies) if (child.connected) child.send('stop');
+  };
 
   const tallies = Array.from({ length: WORKERS }, (_, index): Tally => {
     const child = fork(__filename, [lockPath], { serialization: 'advanced' });
@@ -64,6 +68,10 @@ async function main(): Promise<void> {
         return;
       }
       intervals.push(message);
+      if (killedAt !== 0n && message.from > killedAt && !stopping) {
+        stopping = true; // once somebody has taken over, however long that takes
+        setTimeout(stop, RUN_MS - KILL_AFTER_MS);
+      }
       tally.grants++;
       if (message.waited > tally.longestWait) tally.longestWait = message.waited;
     });
@@ -73,9 +81,6 @@ async function main(): Promise<void> {
 
   const victim = tallies[0]?.child;
   setTimeout(() => victim?.send('hold'), KILL_AFTER_MS).unref();
-  setTimeout(() => {
-    for (const { child } of tallies) if (child.connected) child.send('stop');
-  }, RUN_MS).unref();
   await Promise.all(tallies.map(({ child }) => new Promise((resolve) => child.once('exit', resolve))));
   rmSync(directory, { recursive: true });
 

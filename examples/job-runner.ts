@@ -1,7 +1,8 @@
-// A small job runner: a directory of jobs with an index, shared by four worker processes. One worker is
-// killed in the middle of a job. Another one takes the job over immediately, learns from `previousHolder`
-// whose unfinished work it is, and resumes it. Exits with a non-zero code if a job ran twice at the same
-// time, was done twice or not at all, or if the index is inconsistent.
+// A small job runner: a directory of jobs with an index, shared by four worker processes. One worker hangs
+// in the middle of a job, and is killed once another one waits for that job. That one takes the job over
+// immediately, learns from `previousHolder` whose unfinished work it is, and resumes it. Exits with a
+// non-zero code if a job ran twice at the same time, was done twice or not at all, or if the index is
+// inconsistent.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,6 +15,8 @@ const WORKERS = 4;
 const JOBS = 10;
 const STEPS = 4;
 const STEP_MS = 40;
+/** The first worker that has done so many steps of a job hangs. */
+const HANG_AFTER = 2;
 
 interface IndexEntry {
   state: 'queued' | 'running' | 'done';
@@ -23,7 +26,7 @@ interface IndexEntry {
 type Index = Record<string, IndexEntry>;
 
 type Message =
-  | { kind: 'waits'; job: string }
+  | { kind: 'waits'; job: string; holder: string }
   | { kind: 'started'; job: string; at: bigint; step: number; after: string | null; token: bigint | null }
   | { kind: 'step'; job: string; step: number }
   | { kind: 'ended'; job: string; at: bigint };
@@ -50,7 +53,6 @@ async function work(directory: string): Promise<void> {
       const jobs = Object.entries(index);
       const [job, entry] =
         jobs.find(([, { state }]) => state === 'queued') ?? jobs.find(([, { state }]) => state === 'running') ?? [];
-      if (job !== undefined && entry?.state === 'running') send({ kind: 'waits', job });
       if (entry) entry.state = 'running';
       return job;
     });
@@ -66,7 +68,9 @@ async function work(directory: string): Promise<void> {
     while (step < STEPS) {
       await delay(STEP_MS);
       writeFileSync(progressPath, String(++step));
+      const goOn = new Promise((resolve) => process.once('message', resolve));
       send({ kind: 'step', job, step });
+      await goOn;
     }
     await withIndex((index) => {
       const entry = index[job];
@@ -79,7 +83,9 @@ async function work(directory: string): Promise<void> {
     const picked = job;
     // If another worker is running the job, this waits in the kernel, and is granted the lock as soon as that
     // worker releases it or dies.
-    await manager.jobLock(picked, (guard) => run(picked, guard));
+    await manager.jobLock(picked, (guard) => run(picked, guard), {
+      onWait: ({ holder }) => send({ kind: 'waits', job: picked, holder: `process ${holder?.pid ?? 'unknown'}` }),
+    });
   }
   process.disconnect?.();
 }
@@ -103,42 +109,56 @@ async function main(): Promise<void> {
   const start = process.hrtime.bigint();
   const seconds = (at: bigint) => `${(Number(at - start) / 1e9).toFixed(3)} s`;
   const runs: Run[] = [];
-  let killed: { pid: number | undefined; job: string; at: bigint } | undefined;
+  let hanging: { child: ChildProcess; worker: number; job: string } | undefined;
+  let killedAt: bigint | undefined;
   let takeOver: Run | undefined;
-  const awaited = new Set<string>();
+
+  const say = (worker: number, job: string, text: string) =>
+    console.log(`${seconds(process.hrtime.bigint())}  worker ${worker}  ${job.padEnd(6)}  ${text}`);
+  const endRun = (job: string, at: bigint) => {
+    const run = runs.find((each) => each.job === job && each.to === undefined);
+    if (run) run.to = at;
+  };
 
   const listen = (worker: number, child: ChildProcess) => (message: Message) => {
-    const say = (text: string) =>
-      console.log(`${seconds(process.hrtime.bigint())}  worker ${worker}  ${message.job.padEnd(6)}  ${text}`);
-    const run = runs.find(({ job, to }) => job === message.job && to === undefined);
-    if (message.kind === 'waits') {
-      awaited.add(message.job);
-      say('waits for its lock');
-    } else if (message.kind === 'started') {
-      const begun: Run = { job: message.job, from: message.at, to: undefined, token: message.token };
+    const { job } = message;
+    if (message.kind === 'started') {
+      const begun: Run = { job, from: message.at, to: undefined, token: message.token };
       runs.push(begun);
       if (message.after !== null) takeOver = begun;
-      say(
-        message.after === null
-          ? 'starts'
-          : `takes over from ${message.after}, resumes after step ${message.step} of ${STEPS}`,
-      );
+      const resumes = `takes over from ${message.after}, resumes after step ${message.step} of ${STEPS}`;
+      say(worker, job, message.after === null ? 'starts' : resumes);
     } else if (message.kind === 'step') {
-      if (killed !== undefined || !awaited.has(message.job) || message.step === STEPS) return;
-      killed = { pid: child.pid, job: message.job, at: process.hrtime.bigint() };
-      if (run) run.to = killed.at;
-      child.kill('SIGKILL');
-      say(`is killed after step ${message.step} of ${STEPS} (SIGKILL to process ${child.pid})`);
+      if (hanging !== undefined || message.step !== HANG_AFTER) {
+        child.send('go on');
+        return;
+      }
+      // Not answered: this worker holds its job until it is killed. The others do all other jobs, and come to it.
+      hanging = { child, worker, job };
+      say(worker, job, `hangs after step ${message.step} of ${STEPS}`);
+    } else if (message.kind === 'waits') {
+      say(worker, job, `waits for ${message.holder}`);
+      if (job !== hanging?.job || killedAt !== undefined) return;
+      killedAt = process.hrtime.bigint();
+      endRun(job, killedAt);
+      hanging.child.kill('SIGKILL');
+      say(hanging.worker, job, `is killed (SIGKILL to process ${hanging.child.pid})`);
     } else {
-      if (run) run.to = message.at;
-      say('finishes');
+      endRun(job, message.at);
+      say(worker, job, 'finishes');
     }
   };
 
-  const ends = Array.from({ length: WORKERS }, (_, number) => {
-    const child = fork(__filename, [directory], { serialization: 'advanced' });
+  const children = Array.from({ length: WORKERS }, () => fork(__filename, [directory], { serialization: 'advanced' }));
+  const ends = children.map((child, number) => {
     child.on('message', listen(number + 1, child));
-    return new Promise((resolve) => child.once('close', resolve));
+    return new Promise<void>((resolve) => {
+      child.once('close', (code) => {
+        // A worker that fails must not leave the hanging one behind.
+        if (code) for (const each of children) each.kill('SIGKILL');
+        resolve();
+      });
+    });
   });
   await Promise.all(ends);
 
@@ -156,12 +176,12 @@ async function main(): Promise<void> {
       if (before && (run.token ?? 0n) <= (before.token ?? 0n)) violations.push(`${job}'s fencing token did not grow`);
     }
   }
-  if (killed === undefined || takeOver?.job !== killed.job) violations.push('the killed job was not taken over');
+  if (killedAt === undefined || takeOver?.job !== hanging?.job) violations.push('the killed job was not taken over');
   rmSync(directory, { recursive: true });
 
-  const [first, last] = [killed?.at ?? 0n, takeOver?.from ?? 0n];
   console.log(`\n${JOBS} jobs of ${STEPS} steps, ${WORKERS} workers, ${runs.length} runs, one of them killed.`);
-  if (takeOver) console.log(`Take-over after SIGKILL: ${(Number(last - first) / 1e6).toFixed(1)} ms.`);
+  if (takeOver && killedAt !== undefined)
+    console.log(`Take-over after SIGKILL: ${(Number(takeOver.from - killedAt) / 1e6).toFixed(1)} ms.`);
   for (const violation of violations) console.error(`VIOLATION: ${violation}`);
   console.log(
     violations.length === 0
