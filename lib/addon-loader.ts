@@ -5,14 +5,14 @@ import { LockError } from './errors.js';
 /**
  * The addon. Throws `ERR_LOCK_UNSUPPORTED`, with the reason and what to do about it, where it cannot be loaded.
  *
- * node-gyp-build looks around before it loads: at /etc/alpine-release, to tell the C library, and into the
- * environment. Node's permission model and Deno deny that, to a program that may load the addon itself. So the
- * binary that is published is then loaded without looking: it serves both C libraries. Not by `require`, whose
- * argument a bundler would want to know.
+ * Before it loads anything, node-gyp-build reads /etc/alpine-release, to tell the C library, and environment
+ * variables. Node's permission model and Deno deny that even where the addon itself may be loaded. Then the
+ * published binary is loaded directly, since it serves both C libraries; and not by `require`, whose argument
+ * a bundler would try to resolve.
  */
 export function loadAddon(lockPath: string): unknown {
   try {
-    // Literally so, for bundlers and file tracers to find the binary.
+    // Bundlers and file tracers find the binary by this very expression.
     return require('node-gyp-build')(path.join(__dirname, '..'));
   } catch (error) {
     return loadPrebuilt(lockPath, error);
@@ -37,7 +37,7 @@ function loadPrebuilt(lockPath: string, error: unknown): unknown {
   throw new LockError(explain(cause, root), { code: 'ERR_LOCK_UNSUPPORTED', path: lockPath, cause });
 }
 
-/** As a runtime, a loader and node-gyp-build report an error. */
+/** The errors of a runtime, of a loader and of node-gyp-build. */
 interface LoadError {
   name?: string;
   code?: string;
@@ -55,7 +55,7 @@ function isMissing(error: unknown): boolean {
   return code === 'MODULE_NOT_FOUND' || /^No native build was found|no such file/i.test(message);
 }
 
-/** Why the addon could not be loaded, and what to do. Never throws: a runtime may deny whatever is asked for here. */
+/** Why the addon could not be loaded, and what to do. Never throws, whatever the runtime denies. */
 function explain(error: unknown, root: string): string {
   const { name, code, message = String(error), resource } = error as LoadError;
   const because = `Cannot load the native addon of native-file-lock for ${TARGET}`;
@@ -85,7 +85,7 @@ function explain(error: unknown, root: string): string {
   );
 }
 
-/** Whether this file is not where it was installed: then it was copied into a bundle. */
+/** Whether this file is not where it was installed: then it is part of a bundle. */
 function isBundled(root: string): boolean {
   try {
     return (JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as LoadError).name !== 'native-file-lock';

@@ -4,7 +4,7 @@ import type { LockHolder } from './holder/lock-holder.js';
 import type { LockMechanism, LockMode } from './lock-mode.js';
 
 /**
- * What a program can subscribe to with node:diagnostics_channel. Without a subscriber it costs one comparison a call.
+ * What a program can subscribe to with node:diagnostics_channel. Without subscribers it costs one comparison a call.
  *
  * - Tracing channel `native-file-lock.acquire` (start, end, asyncStart, asyncEnd, error) with an
  *   {@link AcquireTrace}, for `acquire` and `acquireSync`.
@@ -43,14 +43,14 @@ export interface AbandonedMessage {
 const PREFIX = 'native-file-lock';
 const released = diagnostics.channel(`${PREFIX}.release`);
 const abandoned = diagnostics.channel(`${PREFIX}.abandoned`);
-// Node 18.18 has no tracing channels yet; nobody can listen to them there.
+// Node 18.18 has no tracing channels yet; nobody can subscribe to them there.
 const acquiring = diagnostics.tracingChannel?.(`${PREFIX}.acquire`);
 const acquiringEvents =
   acquiring === undefined
     ? []
     : [acquiring.start, acquiring.end, acquiring.asyncStart, acquiring.asyncEnd, acquiring.error];
 
-/** Whether anybody listens to acquisitions; then they go through the functions below. */
+/** Whether acquisitions have subscribers; then they go through the functions below. */
 export function acquisitionsAreTraced(): boolean {
   for (const event of acquiringEvents) if (event.hasSubscribers) return true;
   return false;

@@ -51,7 +51,7 @@ function escapeControls(text: string): string {
   });
 }
 
-/** One phrase for an error message; whatever it says is safe to print on a terminal. */
+/** The holder in an error message, safe to print on a terminal. */
 function describeHolder(holder: LockHolder): string {
   if (holder.thisProcess) return 'this process (locks are not re-entrant)';
   const since = holder.acquiredAt === null ? '' : ` since ${holder.acquiredAt.toISOString()}`;
@@ -64,7 +64,7 @@ function describeHolder(holder: LockHolder): string {
   return `process ${holder.pid} (${escapeControls(holder.command)})${since}, ${state}`;
 }
 
-/** What `Error.captureStackTrace` has made of an object: a stack that is formatted when it is first read. */
+/** An object with a stack of `Error.captureStackTrace`, which is formatted when it is first read. */
 interface CallSite {
   stack?: string;
 }
@@ -141,7 +141,7 @@ function origin(code: string, syscall: string | undefined): string {
   return syscall ? `(${code}, ${syscall})` : `(${code})`;
 }
 
-/** What to do where another user's lock file may not be opened; else nothing. */
+/** For the message of an EACCES: what to do where the lock file is another user's; else empty. */
 function ownerHint(code: string, syscall: string, path: string): string {
   if (code !== 'EACCES' || syscall !== 'open') return '';
   try {
@@ -185,14 +185,14 @@ export function deadlock(syscall: string, path: string): LockError {
 export function lockLost(path: string, cause?: unknown): LockError {
   const message =
     `Lost the lock on '${path}': the path no longer names the locked file, so another process may hold the lock too. ` +
-    'Stop the work that it protects, release this guard and acquire the lock anew; a lock file that is held must not ' +
+    'Stop the work that it protects, release this guard and acquire the lock again; a lock file that is held must not ' +
     'be removed or replaced';
   return new LockError(message, { code: 'ERR_LOCK_LOST', path, cause });
 }
 
-/** The error for a guard that was asked to prove its lock after its release. */
+/** The error of `verify()` after the release. */
 export function lockReleased(path: string): LockError {
-  return new LockError(`The lock on '${path}' is not held any more: this guard was released`, {
+  return new LockError(`The lock on '${path}' is no longer held: this guard was released`, {
     code: 'ERR_LOCK_LOST',
     path,
   });

@@ -45,15 +45,15 @@ function pathLockOf(path: string, mechanism: LockMechanism): PathLock {
   return loadedQueue.pathLockOf(path, mechanism);
 }
 
-/** Closes the descriptors that collected locks had kept: they are not locked, nobody misses them. */
+/** Closes the descriptors that garbage collected locks had kept: they are not locked, and nobody else uses them. */
 const collected = new FinalizationRegistry<LockFile>((file) => file.keepNone());
 
 /**
- * A lock file: its path and how it is to be locked. It holds nothing itself; every acquisition gives a
+ * A lock file: its path, and how it is locked. It holds nothing itself; every acquisition returns a
  * {@link LockGuard} of its own, and two acquisitions exclude each other even on the same FileLock.
  *
  * The lock is the kernel's, bound to an open file description (flock(2)): it is free again as soon as
- * its holder releases it or ends, however it ends. It is advisory: it binds those who ask for it.
+ * its holder releases it or ends, however it ends. It is advisory: it binds only those who lock the file.
  */
 export class FileLock implements Disposable {
   /** The absolute path of the lock file. */
@@ -68,7 +68,7 @@ export class FileLock implements Disposable {
   #lock: PathLock | undefined;
 
   /**
-   * Touches nothing: the file is opened, and made if need be, by the first acquisition.
+   * Touches no file: the first acquisition opens the lock file, and creates it if it does not exist.
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`
    */
   constructor(path: string | URL, options?: FileLockOptions);
@@ -105,7 +105,7 @@ export class FileLock implements Disposable {
   }
 
   /**
-   * Waits for the lock and blocks this thread, event loop and all, meanwhile. It may be granted before
+   * Waits for the lock, and blocks this thread with its event loop meanwhile. May be granted the lock before
    * those who wait in {@link acquire}.
    *
    * @throws LockTimeoutError after `timeout`
@@ -123,8 +123,8 @@ export class FileLock implements Disposable {
   }
 
   /**
-   * Takes the lock if it is free, and otherwise returns null. Never waits; it may be granted before those who
-   * wait.
+   * Takes the lock if it is free, and otherwise returns null. Never waits; may be granted the lock before
+   * those who do.
    * @throws LockError when the file cannot be locked at all
    * @throws TypeError for invalid options
    */
@@ -158,7 +158,7 @@ export class FileLock implements Disposable {
   }
 
   /**
-   * Who holds the lock now. Takes it from nobody, and lets nobody wait. Out of date as soon as it is
+   * Who holds the lock now. Does not take the lock, not even for a moment. Out of date as soon as it is
    * returned: for people and for logs, not for decisions.
    * @throws LockError when the path names something that cannot be locked
    */
@@ -167,7 +167,7 @@ export class FileLock implements Disposable {
     return inspect(this.path, this.#mechanism, this.#heldHere());
   }
 
-  /** Closes the descriptor that `keepOpen` kept, and keeps none from now on. A held guard stays held. */
+  /** Closes the descriptor that `keepOpen` keeps, and keeps none from now on. A held guard stays held. */
   close(): void {
     this.#settings.keepOpen = false;
     this.#source?.file.keepNone();
@@ -199,7 +199,7 @@ export class FileLock implements Disposable {
     return this.#pathLock().acquire(this.#guardSource(), request, caller);
   }
 
-  /** Those that end an acquisition. */
+  /** The signals that end an acquisition. */
   #signals(signal: AbortSignal | undefined): readonly AbortSignal[] {
     if (this.#manager === undefined) return signal === undefined ? NO_SIGNALS : [signal];
     const { closing } = this.#manager;

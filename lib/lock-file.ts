@@ -10,7 +10,7 @@ import type { LockMechanism } from './options.js';
 const MOST_MISMATCHES = 100;
 const MOST_TRIES_TO_CREATE = 100;
 
-/** What one attempt came to. `handle`: the open file, locked if it was granted. */
+/** The result of one attempt. `handle`: the open file, locked if it was granted. */
 export interface Attempt {
   readonly granted: boolean;
   readonly handle: number;
@@ -29,7 +29,7 @@ export interface Grant {
   readonly previousHolder: LockHolder | null;
   /** Null: nothing was recorded. */
   readonly fencingToken: bigint | null;
-  /** The record that told of the previous holder. */
+  /** The record of the previous holder. */
   readonly previousContent: Buffer | null;
   readonly acquiredAt: string;
   readonly length: number;
@@ -42,10 +42,10 @@ const NOTHING_RECORDED: Grant = {
   acquiredAt: '',
   length: 0,
 };
-/** A blank file of more bytes than this was not made to be a lock. */
+/** A blank file of more bytes than this is not a lock file. */
 const LARGEST_BLANK = 1024 * 1024;
 
-/** For records on their way; only one is at a time. */
+/** For reading a record: only one is read at a time. */
 const scratch = Buffer.alloc(RECORD_LIMIT);
 
 /**
@@ -56,7 +56,7 @@ export class LockFile {
   readonly #native: Native;
   /** An open and unlocked file, or -1. */
   #kept = -1;
-  /** The last record that was written here: mostly the one that is found the next time. */
+  /** The last record that was written here: usually the one that is read the next time. */
   #record: OwnRecord | undefined;
 
   constructor(
@@ -118,7 +118,7 @@ export class LockFile {
     try {
       return this.#recordGrant(handle);
     } catch {
-      return NOTHING_RECORDED; // somebody has replaced Date, or worse; the lock is granted all the same
+      return NOTHING_RECORDED; // the program has replaced Date, or worse; the lock is granted all the same
     }
   }
 
@@ -149,7 +149,7 @@ export class LockFile {
     return { previousHolder, previousContent, fencingToken: recorded ? fencingToken : null, acquiredAt, length };
   }
 
-  /** Where a file begins with NULs only: whether the rest of it is blank, too. Read from the locked file itself; its path can name another by now. */
+  /** Whether the rest of a file that begins with NULs is blank, too. Read from the locked file itself: its path can name another by now. */
   #isBlankBeyond(handle: number, content: Buffer): boolean {
     if (content.length < RECORD_LIMIT || content[0] !== 0) return true;
     const rest = Buffer.alloc(64 * 1024);
@@ -164,21 +164,21 @@ export class LockFile {
   }
 
   /**
-   * Says in the record that its lock was released, and not abandoned; or, if the grant was not delivered,
-   * puts back what it had found. To be called before the unlock.
+   * Marks the record released; or, if the grant was not delivered, puts back the record that said who had
+   * abandoned the lock. To be called before the unlock.
    */
   recordRelease(handle: number, grant: Grant, undelivered: boolean): void {
     if (grant.fencingToken === null) return;
     this.#record ??= new OwnRecord();
     const own = this.#record;
-    // Of another guard's, if a holder replaced the file, so that there is more than one.
+    // It can be another guard's: there are two guards if a holder has replaced the file.
     if (own.fencingToken !== grant.fencingToken) own.encode(grant.fencingToken, grant.acquiredAt, grant.length);
     own.setState('released');
     const putBack = undelivered ? grant.previousContent : null;
     const length = putBack === null ? own.length : putBack.length;
     if (this.#native.write(handle, putBack ?? own.bytes, length) === length) return;
     process.emitWarning(
-      `Could not record the release of '${this.path}': its next holder will be told that this one was abandoned`,
+      `Could not record the release of '${this.path}': its next holder will be told that the lock was abandoned`,
       'LockWarning',
     );
   }
@@ -189,7 +189,7 @@ export class LockFile {
     else this.#warnIfFailed(this.#native.close(handle));
   }
 
-  /** Unlocks a locked file: the handle, or -1 if that failed, or if the file could not serve both modes; then it is closed. */
+  /** Unlocks a locked file. Returns its handle, or -1 if it was closed: that failed, or it cannot be locked in both modes. */
   unlock(handle: number): number {
     const result = this.#native.unlock(handle);
     this.#warnIfFailed(result);
@@ -219,7 +219,7 @@ export class LockFile {
     else this.#native.close(handle);
   }
 
-  /** Why a locked file is lost, or why that cannot be told; null when it is not. */
+  /** The error of a lock that is lost, or of a check that failed; null when it is not lost. */
   verify(handle: number): LockError | null {
     const result = this.#native.verify(handle);
     if (result === GRANTED) return null;
@@ -254,7 +254,7 @@ function toIsoString(milliseconds: number): string {
   return lastText;
 }
 
-/** Not Node's recursive mkdir, which says ENOENT where the file system is read-only. */
+/** Not Node's recursive mkdir, which reports ENOENT for a read-only file system. */
 function makeDirectory(directory: string, withParents = true): void {
   try {
     mkdirSync(directory);

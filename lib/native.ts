@@ -29,15 +29,15 @@ export interface Native {
   /** False: no thread can be started, and {@link pollWaits} must be called every 10 ms. */
   startWait(handle: number, exclusive: boolean, milliseconds: number): boolean;
   cancelWait(handle: number): Result;
-  /** Whether to call it again. */
+  /** Tries each polled wait once. True: call it again. */
   pollWaits(): boolean;
   unlock(handle: number): Result;
   close(handle: number): Result;
-  /** How many bytes were read. */
+  /** Returns the number of bytes that were read. */
   read(handle: number, buffer: Buffer, position: number): Result;
-  /** How many bytes of the buffer were written at the file's start. */
+  /** Writes at the start of the file. Returns the number of bytes that were written. */
   write(handle: number, buffer: Buffer, length: number): Result;
-  /** How many of the removed file's first bytes are in the buffer; -1 if it was left alone. See native/stale_lock.h. */
+  /** Returns how many of the removed file's first bytes are in the buffer; -1 if it was not removed. See native/stale_lock.h. */
   removeStale(
     directory: number,
     subdirectory: string,
@@ -48,13 +48,13 @@ export interface Native {
   ): Result;
   /** Microseconds since 1970, whole. */
   wallClock(): number;
-  /** Sleeps as short as can be, which is about 0.1 ms, unless so long has passed since a time of {@link lastRelease}. */
+  /** Sleeps for about 0.1 ms, unless `milliseconds` have passed since `since`, a time of {@link lastRelease}. */
   yieldLock(since: number, milliseconds: number): void;
   /** One number, the time of the last `unlock`, `close` or `confirm`: monotonic, milliseconds. */
   readonly lastRelease: Float64Array;
   onWaitEnded(callback: (handle: number, outcome: Result) => void): void;
   keepAlive(alive: boolean): void;
-  /** Kept here by lib/kernel-waits.ts. */
+  /** Kept here by lib/queue/kernel-waits.ts. */
   waits?: unknown;
 }
 

@@ -15,9 +15,9 @@ export interface FileLockOptions {
   timeout?: number | undefined;
   /** Default `'flock'`. */
   mechanism?: LockMechanism | undefined;
-  /** Default true: missing parent directories of the lock file are made. */
+  /** Default true: missing parent directories of the lock file are created. */
   createParents?: boolean | undefined;
-  /** Permissions of a lock file that is made, 0 to 0o777, default 0o600; the umask still applies. */
+  /** Permissions of a lock file that is created, 0 to 0o777, default 0o600; the umask still applies. */
   fileMode?: number | undefined;
   /** Default false. True keeps the descriptor between acquisitions, for hot loops. */
   keepOpen?: boolean | undefined;
@@ -28,7 +28,7 @@ export interface FileLockOptions {
   recordHolder?: boolean | undefined;
 }
 
-/** What a wait may have of its own. */
+/** The options of one acquisition. */
 export interface AcquireOptions {
   /** The default is the lock's. */
   mode?: LockMode | undefined;
@@ -43,7 +43,7 @@ export interface AcquireOptions {
   onWait?: ((report: LockReport) => void) | undefined;
 }
 
-/** What a wait that blocks its thread may have of its own. */
+/** The options of one acquisition that blocks its thread. */
 export interface AcquireSyncOptions {
   /** The default is the lock's. */
   mode?: LockMode | undefined;
@@ -55,7 +55,7 @@ export interface AcquireSyncOptions {
   onWait?: undefined;
 }
 
-/** What a single attempt may have of its own. */
+/** The options of one attempt. */
 export interface TryAcquireOptions {
   /** The default is the lock's. */
   mode?: LockMode | undefined;
@@ -91,7 +91,7 @@ export const ACQUIRE_OPTIONS = optionNames<Required<AcquireOptions>>({
 
 export const DEFAULT_TIMEOUT = 30_000;
 export const DEFAULT_FILE_MODE = 0o600;
-/** An unknown option is taken for a slip of the pen up to this edit distance from a known one. */
+/** Up to this edit distance from a known option, an unknown one is taken for a misspelling of it. */
 const FARTHEST_SLIP = 2;
 
 function show(value: unknown): string {
@@ -122,7 +122,7 @@ function unknownOption(option: string, known: ReadonlySet<string>): TypeError {
   return invalidArgument('VALUE', `The ${JSON.stringify(option)} option is unknown. ${hint}`);
 }
 
-/** Throws a TypeError unless the options are an object whose own options are all known; one that is undefined is none. */
+/** Throws a TypeError unless the options are an object whose own properties are all known, or undefined. */
 export function checkOptions(options: unknown, known: ReadonlySet<string>): void {
   if (typeof options !== 'object' || options === null) {
     throw invalidArgument('TYPE', `The "options" argument must be an object. Received ${show(options)}`);
@@ -187,7 +187,7 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   throw invalidArgument('TYPE', `The "signal" option must be an AbortSignal. Received ${show(value)}`);
 }
 
-/** For an option that a method cannot honour, and whose silent loss would hide a bug of the caller. */
+/** For an option that a method cannot honour, and that it must not ignore: that would hide a bug of the caller. */
 export function noMeaning(option: string, method: string): TypeError {
   return invalidArgument('VALUE', `The "${option}" option has no meaning for ${method}()`);
 }

@@ -15,8 +15,8 @@ export interface Tracked {
  * belongs to the addon, not to the guard.
  *
  * Registering every guard would cost a hot loop as much as a system call. So the newest guard is kept
- * here, and with it alive, until either the next one comes or the event loop turns, and is registered
- * only if it is still held then.
+ * here, and thereby alive, until the next one comes or the event loop turns; it is registered only if it is
+ * still held then.
  */
 const leaked = new FinalizationRegistry<string>((path) => {
   process.emitWarning(

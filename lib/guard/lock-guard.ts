@@ -37,13 +37,13 @@ export interface LockGuard extends Disposable, AsyncDisposable {
   readonly fd: number | null;
   /**
    * Aborts with a `LockError` `ERR_LOCK_LOST` when the path stops naming the locked file: it was removed
-   * or replaced, and others may hold the lock now. Watched from the first look at this property on, by
-   * the events of the file and once a second. Never aborts after release.
+   * or replaced, and others may hold the lock now. Watched from the first read of this property on: on
+   * each event of the file, and once a second. Never aborts after release.
    */
   readonly lost: AbortSignal;
   /**
-   * Asks whether the lock is held and its path still names the locked file.
-   * @throws LockError `ERR_LOCK_LOST` if not, and the system's code if that cannot be told
+   * Checks that the lock is held and that its path still names the locked file.
+   * @throws LockError `ERR_LOCK_LOST` if not; the system's code if the check fails
    */
   verify(): void;
   /** Unlocks. Idempotent and synchronous; never throws. A failure to unlock is a process warning. */
@@ -222,7 +222,7 @@ export class Guard implements LockGuard {
   }
 }
 
-/** Not a method: a watch must not keep its guard alive, or nobody would notice that it was forgotten. */
+/** Not a method: a watch that kept its guard alive would keep the leak detector from noticing it. */
 function lossFinder(file: LockFile, handle: number): () => LockError | null {
   return () => {
     const error = file.verify(handle);
@@ -230,5 +230,5 @@ function lossFinder(file: LockFile, handle: number): () => LockError | null {
   };
 }
 
-/** @internal A guard that nobody but its caller knows of. */
+/** @internal A guard that no manager keeps track of. */
 export const newGuard: NewGuard = (owner, file, exclusive) => new Guard(owner, file, exclusive);

@@ -13,15 +13,15 @@ function checkAll(): void {
 }
 
 /**
- * Aborts a signal when a held lock is lost: when its path stops naming the locked file. Looks on each
- * event of the file (inotify(7) and its kin), and once a second, by one timer for the whole thread, for
- * what makes no event of the file: a parent that is renamed, a file that cannot be watched.
+ * Aborts a signal when a held lock is lost: when its path stops naming the locked file. Checks on each
+ * event of the file (inotify(7) and its kin), and once a second, by one timer for the whole thread, since
+ * some changes make no such event: a parent that is renamed, a file that cannot be watched.
  */
 export class LossWatch {
   readonly #controller = new AbortController();
   #watcher: FSWatcher | undefined;
 
-  /** `findLoss` gives the error of a lock that is lost, and null for one that is held, or of which that cannot be told now. */
+  /** `findLoss` returns the error of a lock that is lost; null while it is held, or while that is unknown. */
   constructor(
     path: string,
     private readonly findLoss: () => LockError | null,
@@ -32,7 +32,7 @@ export class LossWatch {
       this.#watcher = watch(path, { persistent: false }, () => this.check());
       this.#watcher.on('error', () => this.#stopWatcher());
     } catch {
-      // No more watches (ENOSPC), or none here: the timer alone then.
+      // No more watches (ENOSPC), or none on this system: then the timer alone checks.
     }
     watches.add(this);
     timer ??= setInterval(checkAll, CHECK_INTERVAL).unref();

@@ -1,6 +1,6 @@
 import type { LockMode } from '../lock-mode.js';
 
-/** Who holds a lock, as far as can be told. A hint for people: only the kernel knows who holds it. */
+/** Who holds a lock, as far as is known. A hint for people: only the kernel knows who holds it. */
 export interface LockHolder {
   /** In the pid namespace of the process that recorded it, else of this one. */
   pid: number;
@@ -8,9 +8,9 @@ export interface LockHolder {
   hostname: string;
   /** The executable and its script; never the other arguments, which can hold secrets. */
   command: string;
-  /** When it was granted the lock; null where it has not recorded that. */
+  /** When it was granted the lock; null when it did not record that. */
   acquiredAt: Date | null;
-  /** Whether that very process still runs; null when that is unknown here (another host, another pid namespace). */
+  /** Whether that very process still runs; null when that is unknown (another host, another pid namespace, no /proc). */
   running: boolean | null;
   /** Whether it is this process, in whatever thread. */
   thisProcess: boolean;
@@ -20,7 +20,7 @@ export interface LockHolder {
 export interface LockReport {
   /** The absolute path of the lock file. */
   path: string;
-  /** `unknown`: the kernel's table cannot be seen whole from here. */
+  /** `unknown`: the kernel's table of locks is not visible from here, or not all of it. */
   state: 'missing' | 'free' | 'held' | 'unknown';
   /** How it is held; null when it is not, or when that is unknown. */
   mode: LockMode | null;
@@ -28,7 +28,7 @@ export interface LockReport {
   holder: LockHolder | null;
   /** All who hold it, as far as the kernel names them: a shared lock can have several holders. */
   holders: LockHolder[];
-  /** How many wait for it in the kernel; null where the kernel does not tell. */
+  /** How many waits for it are in the kernel; null when that is unknown. */
   waiting: number | null;
   /** Free, and the last holder ended without releasing; null when the state is unknown. */
   abandoned: boolean | null;

@@ -4,18 +4,18 @@ import type { Attempt, LockFile } from '../lock-file.js';
 import { BUSY, failure, GRANTED, type Native, REPLACED } from '../native.js';
 import { kernelWaitsOf, type WaitOwner } from './kernel-waits.js';
 
-/** Wakes this often (ms), for the runtime to notice that its worker is being terminated. */
+/** Returns to JavaScript this often (ms), so that a worker that is being terminated ends. */
 const SLICE = 50;
 
 /**
- * Waits for a lock on this thread, which blocks until the grant or until `deadline`. `handle` is the file
- * with which the first attempt was made in vain.
+ * Waits for a lock on this thread, which blocks until the grant or until `deadline`. `handle` is the open
+ * file of the first attempt, which found the lock held.
  *
  * The waits of this thread for the same file are suspended, and their owners are added to `suspended`: a
  * grant to them would be stuck behind the event loop, which is blocked. That includes a grant that has not
  * been delivered yet; it is given back.
  *
- * @throws LockError `EDEADLK` when a guard of this thread is in the way, and could not be released before
+ * @throws LockError `EDEADLK` when a guard of this thread conflicts, since it could not be released before
  * the end of the wait
  */
 export function waitOnThisThread(

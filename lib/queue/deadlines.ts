@@ -4,7 +4,7 @@ import { clearTimeout, now, setTimeout } from '../clock.js';
 export interface Timed {
   /** Its place among the deadlines; null when it has none. */
   deadline: DeadlineEntry | null;
-  /** Called once its time has come. Gives the time at which it is due next, or Infinity. */
+  /** Called when its time has come. Returns the time at which it is due next, or Infinity. */
   onDue(time: number): number;
 }
 

@@ -4,13 +4,13 @@ import type { LockHolder, LockReport } from '../holder/lock-holder.js';
 import type { LockMechanism, LockMode } from '../options.js';
 
 /**
- * The holder is looked up this long before a wait times out, since the answer can take 10 ms and more,
- * with hundreds of files 40, and the timeout must be punctual; …
+ * The lookup starts this long before a wait times out: it can take 10 ms, or 40 with hundreds of files, and
+ * the timeout must be punctual.
  */
 export const LOOKUP_LEAD_MS = 60;
-/** … and once it is late, no longer than this. */
+/** How long a wait that has timed out waits for an answer that is late. */
 const LOOKUP_TIMEOUT_MS = 10;
-/** An answer serves all who ask within this time. */
+/** An answer is reused for this long. */
 const LOOKUP_TTL_MS = 2 * LOOKUP_LEAD_MS;
 
 /** Looks up the holder of one path, once for all who ask at about the same time. */
@@ -27,7 +27,7 @@ export class HolderLookup {
     private readonly mechanism: LockMechanism,
   ) {}
 
-  /** `here`: a guard of this thread is known to be in the way. */
+  /** `here`: a guard of this thread is known to conflict. */
   start(here: boolean): Promise<LockHolder | null> {
     if (now() - this.#askedAt > LOOKUP_TTL_MS || here !== this.#here) {
       this.#askedAt = now();
@@ -42,7 +42,7 @@ export class HolderLookup {
     return this.#answer;
   }
 
-  /** The same for a caller that cannot wait any longer: null if it takes too long. */
+  /** The same for a wait that has timed out: null if the answer takes too long. */
   async finish(here: boolean): Promise<LockHolder | null> {
     const answer = this.start(here);
     if (this.#answered) return answer;
@@ -55,7 +55,7 @@ export class HolderLookup {
     return holder;
   }
 
-  /** What `inspect` says, looked up off the thread. */
+  /** The report of `inspect`, made without blocking this thread. */
   report(heldHere: LockMode | null): Promise<LockReport> {
     if (this.#report === undefined || now() - this.#reportedAt > LOOKUP_TTL_MS) {
       this.#reportedAt = now();

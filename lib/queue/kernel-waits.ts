@@ -4,7 +4,7 @@ import type { Native } from '../native.js';
 /** Where no thread can be started, waits are polled this often (ms). */
 const POLL_INTERVAL = 10;
 
-/** Who waits. Has at most one wait at a time. */
+/** Has at most one wait at a time. */
 export interface WaitOwner {
   /** The wait has ended by itself. */
   onWaitEnded(outcome: number): void;
@@ -36,7 +36,7 @@ export class KernelWaits {
     if (!this.native.startWait(handle, exclusive, timeout)) this.#pollLater();
   }
 
-  /** Ends a wait. Its owner is not called any more. How it had ended before, or that it is cancelled. */
+  /** Ends a wait; its owner is not called any more. Returns the outcome that it had before, or that it was cancelled. */
   cancel(handle: number): number {
     this.#owners.delete(handle);
     return this.native.cancelWait(handle);
@@ -69,8 +69,8 @@ export class KernelWaits {
 }
 
 /**
- * Kept with the addon, because this module can be loaded more than once (by tests that reset modules)
- * while the addon, and with it the waits, is one.
+ * Stored on the addon: this module can be loaded more than once (by tests that reset modules), the addon with
+ * its waits only once.
  */
 export function kernelWaitsOf(native: Native): KernelWaits {
   native.waits ??= new KernelWaits(native);

@@ -1,17 +1,17 @@
 import type { Native } from '../native.js';
 
-/** After this many milliseconds of back-to-back grants … */
+/** The lock is left free after this many milliseconds of back-to-back grants. */
 const LONGEST_BURST_MS = 3;
 /**
- * … the lock is left free for about this long. The shortest sleep takes it, of which half is the
- * kernel's timer slack (prctl(2), PR_SET_TIMERSLACK) and the rest the way into the sleep and out of it.
+ * It is left free for about this long. That is what the shortest sleep takes: half of it is the kernel's timer
+ * slack (prctl(2), PR_SET_TIMERSLACK), the rest is going to sleep and waking up.
  */
 const GAP_MS = 0.1;
 
 /**
- * How long this thread may grant one lock to its own callers back to back. A process that waits in the
- * kernel is woken by every unlock, but runs only after a loop here has locked again: without the gap it
- * was seen to wait for seconds.
+ * Limits how long this thread grants one lock to its own callers back to back. A process that waits in the
+ * kernel is woken by every unlock, but runs only after a loop here has locked again: without the gap, waits
+ * of seconds were seen.
  */
 export class LocalGrantBudget {
   /** Whether the lock must be left free before the next attempt. */
@@ -22,7 +22,7 @@ export class LocalGrantBudget {
 
   constructor(private readonly native: Native) {}
 
-  /** After each release. */
+  /** To be called after each release. */
   noteRelease(): void {
     const time = this.native.lastRelease[0] as number;
     if (this.#burstStart < 0) this.#burstStart = time;
@@ -30,7 +30,7 @@ export class LocalGrantBudget {
     this.#freeSince = time;
   }
 
-  /** Leaves the lock, of which this thread holds nothing, free for the rest of the gap. */
+  /** Leaves the lock, which this thread must not hold, free for the rest of the gap. */
   yieldToOtherProcesses(): void {
     this.native.yieldLock(this.#freeSince, GAP_MS);
     this.renew();

@@ -23,19 +23,19 @@ import { type LockRequest, Waiter } from './waiter.js';
 
 /**
  * The lock of one path with one mechanism, as this environment (main thread or worker thread) holds it
- * and asks for it. Everything here runs on the environment's own thread, so nothing interleaves inside a
- * method, except where user code is called: subscribers of diagnostics channels can call anything here
- * again, so they are called last, when the guard has been delivered and all state is consistent.
+ * and waits for it. Everything here runs on the environment's own thread, so nothing interleaves inside a
+ * method, except where user code is called: subscribers of diagnostics channels can call any method again,
+ * so they are called last, when the guard has been delivered and all state is consistent.
  *
  * - `#exclusiveGuards`, `#sharedGuards`: how many guards of this thread hold the lock.
  * - `#pending`: the acquisitions that were not granted at once. Nobody waits in the kernel while a guard of
  *   this thread conflicts with the head of that queue; then the head waits for that guard's release.
  *
  * A release hands the locked file to the head at once, or pumps the queue. A try or an acquireSync that
- * passes the queue, and then conflicts with the head, takes the head out of the kernel.
+ * passes the queue, and then conflicts with the head, suspends the head's wait in the kernel.
  */
 export class PathLock implements GuardOwner, Grantor {
-  /** No longer in the registry: whoever still has this one must ask for it anew. */
+  /** No longer in the registry: a FileLock that still has this one must look it up again. */
   retired = false;
   #exclusiveGuards = 0;
   #sharedGuards = 0;
@@ -77,7 +77,7 @@ export class PathLock implements GuardOwner, Grantor {
     return null;
   }
 
-  /** `caller`: the public function, up to which the stack of a timeout leaves out the frames. */
+  /** `caller`: the public function. The stack of a timeout begins with its caller. */
   acquire(source: GuardSource, request: LockRequest, caller: (...args: never[]) => unknown): Promise<Guard> {
     if (!acquisitionsAreTraced()) return this.#acquire(source, request, caller);
     return traceAcquire(this.#trace(request), request.signals, () => this.#acquire(source, request, caller));
@@ -100,7 +100,7 @@ export class PathLock implements GuardOwner, Grantor {
     return new Promise((resolve, reject) => {
       const guard = source.newGuard(this, source.file, exclusive);
       const waiter = new Waiter(request, source, guard, resolve, reject, this.#pending);
-      // 1.4 to 3 us: little beside a wait for another process, much beside one for a task of this thread.
+      // Takes 1.4 to 3 us: little in a wait for another process, much in one for a task of this thread.
       if (!this.conflictsLocally(exclusive)) {
         waiter.callSite = {};
         Error.captureStackTrace?.(waiter.callSite, caller);
@@ -152,16 +152,16 @@ export class PathLock implements GuardOwner, Grantor {
     if (next !== null && !isExiting()) {
       this.#releaseTo(next, guard);
     } else {
-      file.free(handle, exposed); // where the process exits, no waiter that is let in would ever know
+      file.free(handle, exposed); // while the process exits, a waiter could not use a grant
       this.#budget.noteRelease();
       publishRelease(this.path, exclusive);
     }
   }
 
   /**
-   * From one exclusive guard to the next without the kernel: a process that sleeps there would run only
-   * after the next lock. Not when the budget is spent, and the lock has to be left free. The holder may have
-   * replaced the file.
+   * Hands the locked file from one exclusive guard to the next, without an unlock: a process that waits in the
+   * kernel would be woken by it, and run only after the next lock. Not when the budget is spent, since then
+   * the lock must be left free, nor when the path no longer names the file, which its holder may have replaced.
    */
   #releaseTo(next: Waiter, { file, handle, exclusive, exposed }: Guard): void {
     const canHandOff = exclusive && next.exclusive && !exposed && !this.conflictsLocally(true);

@@ -5,8 +5,8 @@ const registry = { flock: new Map<string, PathLock>(), fcntl: new Map<string, Pa
 let sweepAt = 64;
 
 /**
- * The one PathLock of a path. One that is idle stays for a while, since it remembers the burst of a
- * loop that makes a FileLock in each turn; when there are many, all idle ones go.
+ * The one PathLock of a path. An idle one is kept for a while, since a loop that makes a FileLock in each
+ * turn must not get a new budget in each; when there are many, all idle ones are dropped.
  */
 export function pathLockOf(path: string, mechanism: LockMechanism): PathLock {
   const locks = registry[mechanism];

@@ -40,10 +40,10 @@ export interface Grantor {
  * whichever reaches this thread first. What comes for it later finds that it is not queued.
  *
  * - Abort or deadline of the one in the kernel: cancelling its wait answers at once. Either it held nothing,
- *   and never will; or it had been granted and the news is on its way. Then an abort releases the lock, and
- *   a deadline accepts it.
- * - Abort, timeout and failure pump once, after all that happen in the same turn: each pump can send the
- *   next head into the kernel, out of which 10,000 aborts would take one after the other.
+ *   and never will; or it had been granted and the notification is on its way. Then an abort releases the
+ *   lock, and a deadline accepts it.
+ * - Abort, timeout and failure pump once, after all that happen in the same turn: each pump can start a wait
+ *   of the next head in the kernel, and 10,000 aborts would cancel as many, one after the other.
  * - Teardown: the addon ends the waits and frees the locks, and no promise is settled any more.
  *
  * User code runs in listeners of the same abort signals, in subscribers of diagnostics channels, and in
@@ -71,7 +71,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
     return kernelWaitsOf(this.native);
   }
 
-  /** `handle`: the file with which the waiter has already tried in vain, or -1. */
+  /** `handle`: the open file of the first attempt, which found the lock held; or -1 when there was none. */
   add(waiter: Waiter, handle: number): void {
     if (waiter.request.timeout === 0) {
       waiter.source.file.keepOrClose(handle);
@@ -92,11 +92,11 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
     waiter.handle = handle;
     this.#waiters.add(waiter);
     this.#waits.ref();
-    // With a file in hand it is the head, and has just tried: no need to try again.
+    // With an open file it is the head, and has just tried: no need to try again.
     if (handle >= 0 && !this.lock.conflictsLocally(waiter.exclusive)) this.#waitInKernel(waiter, handle);
   }
 
-  /** Grants the lock of that file: the caller of `acquire` first, and in a microtask after it what can wait. */
+  /** Grants the lock of that file. Resolves the promise first; what can wait runs in a microtask after it. */
   deliver(waiter: Waiter, handle: number): void {
     this.#waiters.delete(waiter);
     const { guard } = waiter;
@@ -110,7 +110,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
     if (guard.previousHolder !== null) publishAbandoned(this.lock.path, guard.previousHolder);
   }
 
-  /** Grants to all who can have the lock, and sends the next one to wait in the kernel. */
+  /** Grants the lock to all waiters that can have it, and starts a wait in the kernel for the next one. */
   pump(): void {
     for (;;) {
       const head = this.#waiters.first;
@@ -146,7 +146,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
     });
   }
 
-  /** Out of the queue with nothing in hand. Its promise is still to be rejected, and keeps the process alive. */
+  /** Removes a waiter without a grant. Its promise must still be rejected, and keeps the process alive until then. */
   #dismiss(waiter: Waiter): void {
     if (waiter === this.#inKernel) this.suspendWait();
     if (waiter.handle >= 0) waiter.source.file.close(waiter.handle);
@@ -169,7 +169,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
     this.#waits.start(this, handle, head.exclusive, head.expiry - now());
   }
 
-  /** The head does not wait in the kernel any more. True: it had been granted the lock, and has it. */
+  /** Ends the wait of the head in the kernel. True: it had been granted the lock, and has it. */
   #cancelKernelWait(head: Waiter): boolean {
     this.#inKernel = null;
     const granted = this.#waits.cancel(head.handle) === GRANTED;
@@ -177,7 +177,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
     return granted;
   }
 
-  /** The head waits in the kernel no more, and holds nothing. Whoever calls this sees to it that a pump follows. */
+  /** Ends the wait of the head in the kernel; it holds nothing. The caller must see to it that a pump follows. */
   suspendWait(): void {
     const head = this.#inKernel;
     if (head === null || !this.#cancelKernelWait(head)) return;

@@ -8,7 +8,7 @@ import { LOOKUP_LEAD_MS } from './holder-lookup.js';
 /** `onWait` is called when a wait has lasted this long. */
 const REPORT_AFTER_MS = 100;
 
-/** What `acquire` was asked for. */
+/** The arguments of one `acquire`. */
 export interface LockRequest {
   readonly exclusive: boolean;
   /** In milliseconds. */
@@ -18,11 +18,11 @@ export interface LockRequest {
   readonly onWait: ((report: LockReport) => void) | undefined;
 }
 
-/** The queue that a waiter is in: what to do when its time has come. */
+/** What the queue of a waiter does when a time of the waiter has come. */
 export interface WaiterTimes {
   onReportDue(waiter: Waiter): void;
   onLookupDue(waiter: Waiter): void;
-  /** Its deadline has come: the time until which it may still wait for its thread to say so, or Infinity when it has ended. */
+  /** Returns Infinity when the wait has ended, or the time until which its thread may still report its end. */
   onDeadline(waiter: Waiter, time: number): number;
 }
 
@@ -81,7 +81,7 @@ export class Waiter implements Timed {
   }
 
   onDue(time: number): number {
-    if (!this.queued) return Number.POSITIVE_INFINITY; // ended by what another one's callback did in this tick
+    if (!this.queued) return Number.POSITIVE_INFINITY; // ended by a callback of another waiter in this tick
     if (time >= this.#reportAt) {
       this.#reportAt = Number.POSITIVE_INFINITY;
       this.times.onReportDue(this);
@@ -95,8 +95,8 @@ export class Waiter implements Timed {
 }
 
 /**
- * The waiters of a path in FIFO order. A list, and no Set: what is deleted at the front of a Set stays
- * there as a gap for a while, over which every look at the front has to step.
+ * The waiters of a path in FIFO order. A linked list, and not a Set: entries that were deleted at the front of
+ * a Set stay as gaps for a while, and every look at the first entry steps over them.
  */
 export class WaiterQueue {
   first: Waiter | null = null;
