@@ -149,7 +149,10 @@ export class LockFile {
     return { previousHolder, previousContent, fencingToken: recorded ? fencingToken : null, acquiredAt, length };
   }
 
-  /** Whether the rest of a file that begins with NULs is blank, too. Read from the locked file itself: its path can name another by now. */
+  /**
+   * Whether the rest of a file that begins with NULs is blank, too. Read from the locked file itself: its path can
+   * name another by now.
+   */
   #isBlankBeyond(handle: number, content: Buffer): boolean {
     if (content.length < RECORD_LIMIT || content[0] !== 0) return true;
     const rest = Buffer.alloc(64 * 1024);

@@ -3,8 +3,8 @@ import { isRunning, type ProcessIdentity, thisProcess } from './process-info.js'
 
 /**
  * Who holds the lock, or held it last, as written into the lock file: docs/lock-file-format.md. A hint
- * for people and for noticing crashes, never the lock. Everything here is pure but the question
- * whether a process still runs.
+ * for people and for noticing crashes, never the lock. Everything here is pure, except whether a process
+ * still runs.
  */
 export interface HolderRecord extends ProcessIdentity {
   held: boolean;
@@ -13,7 +13,7 @@ export interface HolderRecord extends ProcessIdentity {
   acquiredAt: Date;
 }
 
-/** A record is never longer, in bytes. */
+/** The longest record, in bytes. */
 export const RECORD_LIMIT = 1024;
 const MAGIC = 'native-file-lock ';
 const FIRST_LINE = `${MAGIC}1`;
@@ -38,7 +38,7 @@ function crc32(bytes: Buffer, from: number, to: number, crc = 0): number {
   return ~value >>> 0;
 }
 
-/** One line's worth of text: control characters as in a URL, cut to so many bytes. */
+/** Text for one line: control characters are encoded as in a URL, and it is cut to `limit` bytes. */
 function oneLine(text: string, limit: number): string {
   const line = text.replace(/[\p{Cc}%]/gu, encodeURIComponent);
   const bytes = Buffer.from(line);
@@ -78,7 +78,7 @@ const STATE = { held: 'state held    \nchecksum ', released: 'state released\nch
 const STATE_LENGTH = 'state released\n'.length;
 const HEX = Buffer.from('0123456789abcdef');
 
-/** The record of a lock that this process holds, or has held: made at the grant, and changed in its state at the release. */
+/** The record of a lock that this process holds, or has held. Made at the grant; the release only changes its state. */
 export class OwnRecord {
   readonly bytes = Buffer.alloc(RECORD_LIMIT);
   length = 0;
@@ -101,7 +101,7 @@ export class OwnRecord {
     this.bytes.write('\n', this.length - 1);
   }
 
-  /** Gives where the record ends. */
+  /** Returns where the record ends. */
   setState(state: 'held' | 'released'): number {
     this.held = state === 'held';
     let at = this.#stateAt + this.bytes.write(STATE[state], this.#stateAt, 'latin1');
@@ -121,7 +121,7 @@ export function isOurs(content: Buffer): boolean {
   return content.toString('latin1', 0, MAGIC.length) === MAGIC || content.every((byte) => byte === 0);
 }
 
-/** The record that a file begins with; null when there is none, or a damaged one. Never throws. */
+/** The record at the start of a file; null when there is none, or when it is damaged. Never throws. */
 export function parseRecord(content: Buffer): HolderRecord | null {
   const end = content.indexOf('\nchecksum ');
   if (end === -1 || end >= RECORD_LIMIT) return null;

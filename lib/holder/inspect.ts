@@ -9,7 +9,7 @@ import { commandOfProcess, isRunning, thisProcess } from './process-info.js';
 
 export type { LockReport };
 
-/** An inspection looks again this often where what it has read does not fit together. */
+/** An inspection is made this often at most, while what it reads is inconsistent. */
 const MOST_ATTEMPTS = 3;
 
 /** The record in a lock file; null when there is none, or none that can be read. */
@@ -28,8 +28,8 @@ function readRecord(path: string): HolderRecord | null {
 }
 
 /**
- * The holder with the pid that the kernel names, with what the record knows of it. Where the kernel names none (-1),
- * the record's word is taken.
+ * The holder with the pid that the kernel names, with what its record says. Where the kernel names none (-1), the
+ * record is believed.
  */
 function holderWithPid(pid: number, record: HolderRecord | null, table: LockTable | null): LockHolder | null {
   if (record?.held && (pid === record.pid || pid < 1)) {
@@ -52,7 +52,7 @@ function commandIn(table: LockTable | null, pid: number): string | null {
   return command;
 }
 
-/** This process, as the holder of a lock that one of its guards bars. */
+/** This process, as the holder of a lock that one of its guards holds. */
 export function holderHere(path: string): LockHolder | null {
   return holderWithPid(process.pid, readRecord(path), null);
 }
@@ -70,11 +70,11 @@ function holderIn(table: LockTable | null, path: string, mechanism: LockMechanis
     // A holder in another pid namespace is not in the table; its record may tell.
     return holderWithPid(pid, record, table);
   } catch {
-    return null; // a hint that is not to be had is no reason to fail
+    return null; // only a hint: no reason to fail
   }
 }
 
-/** Who holds the lock of a path, which is known to be held; null when that cannot be told. */
+/** Who holds the lock of a path, which is known to be held; null when that is unknown. */
 export function findHolderSync(path: string, mechanism: LockMechanism): LockHolder | null {
   return holderIn(readTableSync(), path, mechanism);
 }
@@ -84,7 +84,7 @@ export async function findHolder(path: string, mechanism: LockMechanism): Promis
   return holderIn(await readTable(), path, mechanism);
 }
 
-/** The lock file; null when there is none. Throws what opening the lock file would throw where the path names something else. */
+/** The lock file; null when there is none. Where the path names something else, throws what locking it would throw. */
 function findFile(path: string): BigIntStats | null {
   try {
     const status = lstatSync(path, { bigint: true });
@@ -123,7 +123,7 @@ export async function inspectOffThread(
   return step.value;
 }
 
-/** Yields wherever it needs the table as it is then, and is given it. */
+/** Yields wherever it needs the table as it is at that time, and gets it from `next()`. */
 function* inspectWithTables(
   path: string,
   mechanism: LockMechanism,
@@ -137,12 +137,12 @@ function* inspectWithTables(
     const report = inspectFile(path, mechanism, heldHere, file, before, table);
     if (report.state !== 'free') return report;
     const after = readRecord(path);
-    // What was read at two times may not fit together: released, or granted, in between. A record that
-    // said `held` all the while, beside a lock that was free meanwhile, was abandoned indeed.
+    // What was read at different times can be inconsistent: the lock was released, or granted, in between. If
+    // the record said `held` before and after, and the lock was free in between, it was abandoned.
     const steady = before?.held === after?.held && before?.fencingToken === after?.fencingToken;
-    // A table in several pieces may lack a lock that is held; two in a row hardly do.
+    // A table in several pieces may lack a lock that is held; two in a row are unlikely to.
     if ((steady || !report.abandoned) && (table?.inOnePiece || attempt > 1)) return report;
-    if (attempt === MOST_ATTEMPTS) return { ...report, holder: null, abandoned: false }; // in lively use
+    if (attempt === MOST_ATTEMPTS) return { ...report, holder: null, abandoned: false }; // granted and released all the time
   }
 }
 

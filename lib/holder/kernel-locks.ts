@@ -13,7 +13,7 @@ import { seesEveryProcess } from './process-info.js';
  */
 const TABLE = '/proc/locks';
 const LINE = /^\d+: *(-> )?(FLOCK|OFDLCK|POSIX) +\S+ +(READ|WRITE) +(-?\d+)/;
-/** The kernel fills a page at a time, and more only for a lock with many who wait. In bytes. */
+/** In bytes. The kernel fills a page at a time, and more only for a lock with many waiters. */
 const PIECE = 64 * 1024;
 
 /** A lock in the table, or a request for one. The pid is -1 where the kernel knows none. */
@@ -23,7 +23,7 @@ interface KernelLock {
   waiting: boolean;
 }
 
-/** The table as it was at one time, for all who looked then. */
+/** The table as it was at one time, for all who asked then. */
 export interface LockTable {
   readonly text: string;
   /**
@@ -35,7 +35,7 @@ export interface LockTable {
   readonly commands: Map<number, string | null>;
 }
 
-/** Their locks can be held from another machine, or by another kernel. */
+/** File systems whose locks can be held by another machine, or by another kernel. */
 const REMOTE = /^(nfs|nfs4|cifs|smb3|smbfs|ceph|9p|virtiofs|afs|gfs2|ocfs2|lustre|gpfs|glusterfs|fuse(\..*)?)$/;
 
 /** A file's device (major:minor, decimal) and how the table names it. */
@@ -48,8 +48,8 @@ export function identify({ dev, ino }: { dev: bigint; ino: bigint }): { device: 
 }
 
 /**
- * Whether no lock in the table means no lock: neither hidden by a pid namespace, nor held on another
- * machine, nor under other numbers.
+ * Whether a lock that is not in the table is not held: no lock on this device is hidden by a pid namespace, held
+ * on another machine, or listed under other numbers.
  */
 export function isTableComplete(device: string): boolean {
   return seesEveryProcess() && isLocalMount(device);
@@ -74,7 +74,7 @@ function isLocalMount(device: string): boolean {
   return false;
 }
 
-/** What the table has on a file, of the locks that conflict with those of a mechanism. */
+/** The entries of the table for a file, if they are of locks that conflict with those of the mechanism. */
 export function* locksIn({ text }: LockTable, name: string, mechanism: LockMechanism): Generator<KernelLock> {
   for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + 1)) {
     const [, arrow, kind, access, pid] = LINE.exec(text.slice(text.lastIndexOf('\n', at) + 1, at)) ?? [];
@@ -88,7 +88,7 @@ function tableOf(pieces: readonly string[]): LockTable {
   return { text: pieces.join(''), inOnePiece: pieces.length === 1, commands: new Map() };
 }
 
-/** Null where there is none (another system, /proc not mounted). May block for some 10 ms. */
+/** Null where there is none (another system, /proc not mounted or not permitted). Can block for 10 ms. */
 export function readTableSync(): LockTable | null {
   try {
     const file = openSync(TABLE, 'r');
@@ -126,8 +126,8 @@ export function readTable(): Promise<LockTable | null> {
 }
 
 /**
- * Opened by `openSync`, which does not block: only of such descriptors Node closes those that a terminated worker
- * leaves open. One that a promise or a callback was to bring stays open for ever.
+ * Opened by `openSync`, which does not block here: Node closes the descriptors that a terminated worker had opened
+ * so, but not one that was still on its way to a promise or a callback.
  */
 async function readTableOffThread(): Promise<LockTable> {
   const file = openSync(TABLE, 'r');

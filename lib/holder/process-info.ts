@@ -37,16 +37,16 @@ export function commandOfProcess(pid: number): string | null {
   }
 }
 
-/** What tells a process from every other one that ever had its number. */
+/** What distinguishes a process from every other one that ever had its pid. */
 export interface ProcessIdentity {
   pid: number;
-  /** In clock ticks since boot (proc(5), /proc/pid/stat, field 22); 0 where it cannot be told. */
+  /** In clock ticks since boot (proc(5), /proc/pid/stat, field 22); 0 if unknown. */
   startTime: bigint;
-  /** Of this boot of the machine (random(4), boot_id); empty where it cannot be told. */
+  /** Of this boot of the machine (random(4), boot_id); empty if unknown. */
   bootId: string;
-  /** The inode of the pid namespace (pid_namespaces(7)), in which alone the pid means something; 0 where there is none. */
+  /** The inode of the pid namespace (pid_namespaces(7)) to which the pid belongs; 0 if unknown. */
   pidNamespace: bigint;
-  /** Empty where it cannot be told. */
+  /** Empty if unknown. */
   hostname: string;
 }
 
@@ -75,7 +75,7 @@ function pidNamespace(): bigint {
   return BigInt(/^pid:\[(\d+)\]$/.exec(link)?.[1] ?? 0);
 }
 
-/** Deno denies the first without --allow-sys, and /proc/sys/kernel/hostname to all but those who may do anything. */
+/** Deno denies the first without --allow-sys, and /proc/sys/kernel/hostname without -A. */
 function hostnameOfThisProcess(): string {
   return readOr(hostname, '') || readOr(() => readFileSync('/etc/hostname', 'utf8').trim(), '');
 }
@@ -98,7 +98,7 @@ export function thisProcess(): ProcessIdentity & { command: string } {
 /** PROC_PID_INIT_INO: the kernel gives the first pid namespace this number, on every machine. */
 const FIRST_PID_NAMESPACE = 4026531836n;
 
-/** Whether every process of the machine has a number that is known here (pid_namespaces(7)). */
+/** Whether every process of the machine has a pid in our pid namespace (pid_namespaces(7)). */
 export function seesEveryProcess(): boolean {
   return thisProcess().pidNamespace === FIRST_PID_NAMESPACE;
 }
@@ -112,11 +112,11 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Whether that very process still runs; null when it cannot be told from here. A zombie does not run. */
+/** Whether that very process still runs; null when that is unknown. A zombie does not run. */
 export function isRunning(other: ProcessIdentity): boolean | null {
   const here = thisProcess();
   if (other.bootId === '' || here.bootId === '') return null;
-  // Another boot: of this machine, then nothing of it runs any more; or of another one.
+  // Another boot: of this machine, so that nothing of it runs any more; or of another machine.
   if (other.bootId !== here.bootId) return other.hostname === here.hostname ? false : null;
   if (other.pidNamespace !== here.pidNamespace) return null;
   const status = statusOfProcess(other.pid);
@@ -124,7 +124,7 @@ export function isRunning(other: ProcessIdentity): boolean | null {
   return status.startTime === other.startTime && status.state !== 'Z' && status.state !== 'X';
 }
 
-/** Whether this process is on its way out: Node says so while it runs the `exit` listeners. */
+/** Whether this process is exiting: Node sets this while it runs the `exit` listeners. */
 export function isExiting(): boolean {
   return (process as { _exiting?: boolean })._exiting === true;
 }

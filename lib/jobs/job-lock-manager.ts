@@ -29,9 +29,9 @@ import type { StaleLock } from './stale-locks.js';
 export interface JobLockManagerOptions {
   /** Longest wait in milliseconds, default 30,000. 0: exactly one attempt. `Infinity`: no limit. */
   timeout?: number | undefined;
-  /** Default `'flock'`, with which alone the lock files of the original Python module are shared. */
+  /** Default `'flock'`, as in the Python module `logist`; with `'fcntl'` the two do not exclude each other. */
   mechanism?: LockMechanism | undefined;
-  /** Permissions of a lock file that is made, 0 to 0o777, default 0o600; the umask still applies. */
+  /** Permissions of a lock file that is created, 0 to 0o777, default 0o600; the umask still applies. */
   fileMode?: number | undefined;
   /** Default true: writes who holds a lock into its file, see `previousHolder` of the guard. */
   recordHolder?: boolean | undefined;
@@ -41,9 +41,9 @@ export interface JobLockManagerOptions {
 export interface CleanupOptions {
   /** Only lock files that were last modified longer ago than this (milliseconds); default 3,600,000, one hour. */
   maxAge?: number | undefined;
-  /** Default false. True removes nothing, and tells what would be removed. */
+  /** Default false. True removes nothing, and reports what would be removed. */
   dryRun?: boolean | undefined;
-  /** Ends the clean-up, which then rejects with `signal.reason`; what is removed stays removed. */
+  /** Ends the clean-up, which then rejects with `signal.reason`; what it has removed by then stays removed. */
   signal?: AbortSignal | undefined;
 }
 
@@ -61,7 +61,7 @@ function loadGuards(): typeof import('./managed-guards.js') {
   return require('./managed-guards.js') as typeof import('./managed-guards.js');
 }
 
-/** Delivers the guard as the very last step; rejects where the manager was closed since the grant. */
+/** Delivers the guard as the very last step; rejects if the manager was closed since the grant. */
 function delivered<G extends ManagedGuard>(acquire: () => Promise<LockGuard>): Promise<G> {
   const start = async () => acquire(); // what is thrown becomes a rejection
   return start().then((guard) => (guard as G).deliver());
@@ -70,13 +70,13 @@ function delivered<G extends ManagedGuard>(acquire: () => Promise<LockGuard>): P
 /**
  * The locks of the jobs in one directory: `<jobsDirectory>/<jobId>/.lock`, and that of the jobs index,
  * `<jobsDirectory>/.jobs_index.lock`. A job id is one segment of a path: not empty, no slash, backslash
- * or NUL, not begun with a dot, at most 255 bytes; anything else is a `TypeError`, and nothing is made.
+ * or NUL, not begun with a dot, at most 255 bytes; anything else is a `TypeError`, and nothing is created.
  *
- * A manager holds its guards until they are released, by themselves or through it; they outlive it only
- * if it is forgotten without {@link close}.
+ * A manager keeps track of its guards until they are released, directly or by the manager. They outlive it
+ * only if it is garbage collected without {@link close}.
  */
 export class JobLockManager implements Disposable {
-  /** The absolute path of the jobs directory. It is made when the first lock is taken. */
+  /** The absolute path of the jobs directory. It is created with the first lock. */
   readonly jobsDirectory: string;
   readonly #options: FileLockOptions;
   readonly #closing = new AbortController();
@@ -84,7 +84,7 @@ export class JobLockManager implements Disposable {
   #guards: ManagedGuards | undefined;
 
   /**
-   * Touches nothing: the directory is made by the first lock.
+   * Touches no file: the directory is created with the first lock.
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`
    */
   constructor(jobsDirectory: string | URL, options: JobLockManagerOptions = NO_OPTIONS) {
@@ -99,7 +99,7 @@ export class JobLockManager implements Disposable {
   }
 
   /**
-   * Waits for the lock of a job, and makes its directory. Rejects as `FileLock.acquire` does, and with
+   * Waits for the lock of a job, and creates its directory. Rejects as `FileLock.acquire` does, and with
    * `ERR_LOCK_CLOSED` when the manager is closed.
    */
   lockJobDirectory(jobId: string, options: AcquireOptions = NO_OPTIONS): Promise<JobLockGuard> {
@@ -117,7 +117,10 @@ export class JobLockManager implements Disposable {
     return guard === null ? null : guard.deliver();
   }
 
-  /** Releases what this manager holds of a job; false when that is nothing. A lock that its caller does not have yet is not affected. */
+  /**
+   * Releases what this manager holds of a job; false when that is nothing. A lock whose caller does not have it
+   * yet is not affected.
+   */
   unlockJobDirectory(jobId: string): boolean {
     checkJobId(jobId);
     const guards = this.#guards?.of(jobId) ?? [];
@@ -160,8 +163,8 @@ export class JobLockManager implements Disposable {
   }
 
   /**
-   * Removes the lock files that nobody holds and that were not modified for `maxAge`, and tells of those
-   * that were abandoned. Never takes a lock from its holder, whatever its age. Job directories stay.
+   * Removes the lock files that nobody holds and that were not modified for `maxAge`, and reports which of
+   * them were abandoned. Never removes a file that is locked, whatever its age. Job directories stay.
    *
    * Not to be used beside programs that lock these files without comparing inodes after the grant
    * (flock(1), Python, Go): one that already waits may get in on the removed file.
@@ -181,7 +184,7 @@ export class JobLockManager implements Disposable {
     return { activeLocks: this.#guards?.jobs ?? [], lockCount: this.#guards?.jobGuardCount ?? 0 };
   }
 
-  /** Releases what this manager holds, and rejects its pending waits, and later locking and clean-up, with `ERR_LOCK_CLOSED`. */
+  /** Releases what this manager holds. Its pending waits, and later locking and clean-up, fail with `ERR_LOCK_CLOSED`. */
   close(): void {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(this.#closedError());
@@ -239,7 +242,10 @@ export async function jobDirectoryLock<T>(
   return new JobLockManager(jobsDirectory).jobLock(jobId, fn, options);
 }
 
-/** Takes the lock of a job, or gives null when it is busy: at once, or for as long as a given `timeout`. */
+/**
+ * Takes the lock of a job, or resolves to null if it is still held after `timeout` milliseconds; default 0: exactly
+ * one attempt.
+ */
 export async function tryLockJobDirectory(
   jobId: string,
   jobsDirectory: string | URL,

@@ -9,7 +9,7 @@ export const INDEX_LOCK = '.jobs_index.lock';
 const LONGEST_ID = 255; // bytes; NAME_MAX of every file system in use
 const ILL_FORMED = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
 
-/** What makes a job id unfit to be one segment of a path; null when it is fit. */
+/** Why a job id cannot be one segment of a path; null when it can. */
 function flawOf(jobId: string): string | null {
   if (jobId === '') return 'must not be empty';
   if (jobId.startsWith('.')) return 'must not begin with a dot';

@@ -2,10 +2,10 @@ import type { LockError } from '../errors.js';
 import { Guard, type JobLockGuard } from '../guard/lock-guard.js';
 import type { Grant } from '../lock-file.js';
 
-/** What a manager holds: by job, those guards that their callers have, and apart from them all others. */
+/** The guards of a manager: by job those that their callers have, and apart from them all others. */
 export class ManagedGuards {
   readonly #byJob = new Map<string, Set<ManagedJobGuard>>();
-  /** Held guards of the index, and those of which their callers have not heard yet. */
+  /** Held guards of the index, and those that were not delivered to their callers yet. */
   readonly #others = new Set<ManagedGuard>();
   #jobGuardCount = 0;
 
@@ -51,9 +51,9 @@ export class ManagedGuards {
 }
 
 /**
- * A guard that its manager knows of, from the grant until it is released. Until its caller has it, it is
- * nobody's to unlock, and closing the manager withdraws it: it is as if the lock had not been granted, and
- * whoever had abandoned it is reported to the next holder.
+ * A guard that its manager keeps track of, from the grant to the release. Until it is delivered to its caller,
+ * `unlockJobDirectory` does not release it, and closing the manager withdraws it: as if the lock had not been
+ * granted, whoever had abandoned it is reported to the next holder.
  */
 export class ManagedGuard extends Guard {
   #delivered = false;

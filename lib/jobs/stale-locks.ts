@@ -19,15 +19,15 @@ export interface StaleLock {
   abandoned: boolean;
 }
 
-/** Works this long (ms) before it lets the event loop turn. */
+/** Clean-up works this long (ms) before it lets the event loop turn. */
 const SLICE = 5;
-/** Names that are read from the directory at a time. */
+/** How many names are read from the directory at a time. */
 const BATCH = 256;
 
 /**
  * Removes the lock files of a jobs directory that are older than `maxAge` (ms) and that nobody holds:
- * native/stale_lock.h says how that takes a lock from nobody. What cannot be read or removed is left,
- * and does not stop the rest.
+ * native/stale_lock.h says how that takes a lock from nobody. A file that cannot be read or removed is
+ * left, and does not stop the rest.
  *
  * Opens synchronously: Node loses what `fs/promises` opens while a worker is being terminated, and closes
  * what `openSync` and `opendirSync` opened.
