@@ -20,7 +20,7 @@ export interface Native {
   tryLock(handle: number, exclusive: boolean): Result;
   /** Whether the path of a locked file still names it: {@link GRANTED} or {@link REPLACED}. */
   confirm(handle: number): Result;
-  /** The same, and whether the descriptor is still this file's; a failure where that cannot be told. Closes nothing. */
+  /** The same, and whether the descriptor is still this file's; a failure if the check fails. Closes nothing. */
   verify(handle: number): Result;
   descriptor(handle: number): number;
   waitHere(handle: number, exclusive: boolean, milliseconds: number): Result;

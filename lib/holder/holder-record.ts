@@ -180,8 +180,8 @@ export function holderOf(record: HolderRecord): LockHolder {
 
 /**
  * The token of the next grant: greater than the last one, and than that of a file that was removed
- * before. Hence the clock's microseconds: in a coarser unit a token could be ahead of the clock. Null: somebody has
- * written the largest one, and there is none after it.
+ * before. Hence the clock's microseconds: in a coarser unit a token could be ahead of the clock. Null: the last one is the
+ * largest that there is.
  */
 export function nextFencingToken(previous: bigint, wallClockMicroseconds: number): bigint | null {
   const clock = BigInt(wallClockMicroseconds);
