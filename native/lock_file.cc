@@ -24,7 +24,7 @@ int OpenRetrying(const char* path, int flags, unsigned permissions) {
 
 bool IsPermission(int number) { return number == EACCES || number == EROFS; }
 
-// What means "held by somebody else". Anything else is a failure, and retrying it would never end
+// The errno of a conflict. Anything else is a failure, and retrying it would never end
 // (ENOLCK, EBADF of a network file system, ENOSYS). EACCES too: POSIX lets fcntl(2) say so for a
 // conflict, but Linux and macOS never do; a security module does (AppArmor, SELinux).
 bool IsContention(int number) { return number == EWOULDBLOCK || number == EAGAIN; }
@@ -172,7 +172,7 @@ int LockFile::Write(const void* bytes, size_t size, OsError* error) const {
 
 OsError LockFile::Unlock() {
   if (exposed_ && fd_ >= 0 && !DescriptorIsThis()) {
-    fd_ = -1;  // somebody else's now, or nobody's
+    fd_ = -1;  // other code closed or replaced it
     return {Syscall::kFstat, EBADF};
   }
   if (!held_) return {};

@@ -16,11 +16,11 @@ enum class Mode { kShared, kExclusive };
 
 // How one attempt or one wait ended.
 enum class Outcome {
-  kBusy,       // somebody else holds it; nothing was taken
+  kBusy,       // held by another open file; nothing was taken
   kGranted,    // this file holds the lock, and its path names this file
-  kReplaced,   // it was free, but the path names another file by now; nothing is held
+  kReplaced,   // it was free, but the path no longer names this file; nothing is held
   kTimedOut,   // the deadline came first; nothing was taken
-  kCancelled,  // the waiter was told to stop; nothing was taken
+  kCancelled,  // the wait was cancelled; nothing was taken
   kFailed,     // see the error; nothing was taken
 };
 
@@ -34,7 +34,7 @@ class LockFile {
   LockFile& operator=(LockFile&& other) noexcept;
   ~LockFile() { Close(); }
 
-  // Opens the lock file, or makes it with `permissions` (the umask applies). Never follows a link
+  // Opens the lock file, or creates it with `permissions` (the umask applies). Never follows a link
   // in the last component, never waits for the other end of a FIFO, writes nothing. Where an
   // existing file may not be opened so, tries without O_CREAT (fs.protected_regular forbids it in
   // sticky directories, even to root) and then, unless `must_write`, read-only.
@@ -51,7 +51,7 @@ class LockFile {
   Outcome CompareWithPath(OsError* error) const;
   // Whether this still holds its lock, as far as can be told: kGranted, kReplaced or kFailed.
   Outcome Verify(OsError* error) const;
-  // Both give the number of bytes moved, or -1 and the error.
+  // Both return the number of bytes moved, or -1 and the error.
   int Read(void* buffer, size_t size, int64_t position, OsError* error) const;
   int Write(const void* bytes, size_t size, OsError* error) const;
   // Frees the lock by a call of its own: closing would not, while a child between fork and exec
@@ -59,8 +59,8 @@ class LockFile {
   OsError Unlock();
   void Close();
 
-  // The descriptor, for the caller to use. From then on somebody may close it or put another file
-  // in its place, so Unlock and Close look first, and touch nothing but this file.
+  // The descriptor, for the caller to use. From then on other code may close it or put another
+  // file in its place, so Unlock and Close look first, and touch nothing but this file.
   int Expose();
 
   bool writable() const { return writable_; }

@@ -36,7 +36,7 @@ void Waits::Finish(Wait* wait, Outcome outcome, const OsError& error) {
     ended_last_ = wait;
   } else {
     mutex_.Unlock();
-    wait->file.Close();  // a late grant ends here, before anybody hears that the wait is over
+    wait->file.Close();  // a late grant ends here, before the end of the wait is reported
     mutex_.Lock();
     if (wait->state.load(std::memory_order_relaxed) == Wait::kCancelling) {
       wait->state.store(Wait::kEnded, std::memory_order_relaxed);

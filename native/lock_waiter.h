@@ -22,7 +22,8 @@
 //                                        wait is in the list of the ended, with its outcome.
 //   kWaiting -> kCancelling -> kEnded    Cancel was first and the thread has answered: it holds
 //                                        nothing, and the file is closed. Cancel frees the wait.
-//   kWaiting -> [kCancelling ->] kAbandoned   Nobody listens any more: the environment ends, or
+//   kWaiting -> [kCancelling ->] kAbandoned   The result is no longer wanted: the environment ends,
+//   or
 //                                        the thread did not answer in time, because it cannot be
 //                                        interrupted (a network file system; a program that took
 //                                        our signal). The thread releases what it may still be
@@ -43,7 +44,8 @@
 // - Cancel while a polled wait is being tried: it is not in the poll list then. Whether it is, and
 //   the change to kCancelling, are one step under the poll list's mutex, as are the poller's look
 //   at the state and its return to the list. So it cannot slip back into the list unseen.
-// - Teardown: as cancel, without listening. A thread notifies only for a wait that is kWaiting, and
+// - Teardown: as cancel, without waiting for the answer. A thread notifies only for a wait that is
+// kWaiting, and
 //   under the mutex, so once every wait has ended no thread touches the environment.
 
 #ifndef NATIVE_FILE_LOCK_LOCK_WAITER_H_

@@ -48,7 +48,7 @@ int DuplicateAboveStandard(int fd, int* copy);  // close-on-exec, >= 3
 // Open-file-description locks over the whole file (fcntl(2)): never the process-owned F_SETLK,
 // which any close() of the file in this process would drop.
 enum class FcntlLock { kShared, kExclusive, kUnlock };
-int FcntlTry(int fd, FcntlLock lock);   // EAGAIN or EACCES: somebody else holds it
+int FcntlTry(int fd, FcntlLock lock);   // EAGAIN: held by another open file
 int FcntlWait(int fd, FcntlLock lock);  // blocks; EINTR when an Alarm rang
 
 // --- Time and threads ---------------------------------------------------------------------------
@@ -57,17 +57,18 @@ constexpr int64_t kForever = INT64_MAX;
 int64_t MonotonicNanoseconds();
 int64_t WallClockNanoseconds();
 int64_t ThreadCpuNanoseconds();  // what the calling thread has used of its processor
-uint64_t CurrentThread();        // tells it from every other thread that runs now
+uint64_t CurrentThread();        // unique among the running threads
 void SleepNanoseconds(int64_t duration);
 
-// Sleeps while `word` holds `expected`, until woken or until `deadline`. May return for no reason.
+// Sleeps while `word` holds `expected`, until woken or until `deadline`. May wake spuriously.
 void Park(std::atomic<uint32_t>* word, uint32_t expected, int64_t deadline);
 void UnparkAll(std::atomic<uint32_t>* word);
 
 // Blocks every signal of the calling thread that a host program may handle, faults excepted, and
 // lets the alarm's through. For threads of our own.
 void KeepSignalsFromThisThread();
-// Blocks all but faults while it lives, so that a thread created meanwhile is born that way.
+// Blocks all but faults while it lives, so that a thread created meanwhile starts with them
+// blocked.
 class SignalsBlocked {
  public:
   SignalsBlocked();

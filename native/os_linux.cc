@@ -173,7 +173,7 @@ uint64_t ChangeMask(int how, uint64_t set) {
 }
 
 // The number of the alarm's signal, 0 before it is needed. Chosen once per process among the
-// real-time signals that nobody handles. Whoever loses the race to install it finds the winner's.
+// real-time signals that nobody handles. A thread that loses the race uses the winner's.
 std::atomic<int> alarm_signal{0};
 Mutex alarm_signal_mutex;
 

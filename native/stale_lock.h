@@ -1,4 +1,4 @@
-// Removing a lock file that nobody holds, without ever taking it from anybody.
+// Removing a lock file that nobody holds, and never one that is held.
 
 #ifndef NATIVE_FILE_LOCK_STALE_LOCK_H_
 #define NATIVE_FILE_LOCK_STALE_LOCK_H_
@@ -22,7 +22,7 @@ struct StaleLock {
 //
 // Everything goes through opened directories and follows no link, so that a directory which is
 // swapped for a link meanwhile leads nowhere. The file is removed while both locks are held, and
-// only if the name still means the locked file: whoever waits for it, or opens it later, finds by
+// only if the name still names the locked file: whoever waits for it, or opens it later, finds by
 // the same comparison that it is no longer the lock, and starts over.
 StaleLock RemoveStaleLock(int directory, const char* subdirectory, const char* name,
                           int64_t max_age, bool dry_run, void* content, size_t content_size);

@@ -132,7 +132,7 @@ void WorkerBody(void* argument) {
       wait = nullptr;
     }
     {
-      // Before anybody hears that the wait is over and starts another one, which would otherwise
+      // Before the end of the wait is reported and the next one starts, which would otherwise
       // start another thread. This thread takes up the next wait in the next turn.
       MutexHeld held(&threads_mutex);
       worker->next_idle = idle_workers;
@@ -143,7 +143,7 @@ void WorkerBody(void* argument) {
   }
 }
 
-// An idle thread, or a new one; null where none can be had.
+// An idle thread, or a new one; null if none can be started.
 Worker* TakeWorker() {
   {
     MutexHeld held(&threads_mutex);
@@ -177,13 +177,13 @@ bool HandToWorker(Wait* wait) {
 
 constexpr int64_t kRoundInterval = 10000000;
 constexpr int64_t kRestPerWork = 19;  // 1 part of work and 19 of rest: 5 % of a core
-// A wait whose deadline is near stays where it is: deadlines often come in crowds, and all threads
-// would change hands at once.
+// A wait whose deadline is near stays where it is: many deadlines often expire together, and every
+// thread would be reassigned at once.
 constexpr int64_t kNearDeadline = 2 * kRoundInterval;
 
 void PollRound() {
   bool may_hand_over = true;
-  // Those that come meanwhile, or return to the end of the list, wait for the next round.
+  // Waits that are added meanwhile, or return to the end of the list, are for the next round.
   for (int left = poll_list.size(); left > 0; --left) {
     Wait* wait = poll_list.TakeFirst();
     if (wait == nullptr) return;

@@ -1,6 +1,6 @@
 // A call from JavaScript, for the few functions of a hot loop: Node-API's C functions beneath
 // node-addon-api. Its CallbackInfo, Number and Boolean call more of them, and just after a system
-// call, when the processor's predictions are gone, each one is felt (5 % of a warm cycle).
+// call, when branch predictors are cold, each one costs (5 % of a warm cycle).
 
 #ifndef NATIVE_FILE_LOCK_BOUNDARY_CALL_H_
 #define NATIVE_FILE_LOCK_BOUNDARY_CALL_H_

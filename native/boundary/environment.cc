@@ -96,7 +96,7 @@ napi_value Environment::Confirm(const Call& call) {
   OsError error;
   Outcome outcome = files_[handle].file.CompareWithPath(&error);
   NoteRelease();
-  // What cannot be told is not confirmed; the next attempt finds out and says so.
+  // A failed check is no confirmation; the next attempt reports the error.
   if (outcome == Outcome::kFailed) outcome = Outcome::kReplaced;
   return call.Number(Settle(handle, outcome, error));
 }

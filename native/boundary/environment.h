@@ -53,7 +53,7 @@ class Environment {
   // verify(handle): whether a locked file is still the one that its path names, and its descriptor
   // still this file: kGranted, kReplaced or a failure. Changes nothing.
   Napi::Value Verify(const Napi::CallbackInfo& info);
-  // descriptor(handle): of which the caller may make use; see LockFile::Expose.
+  // descriptor(handle): the file's descriptor, which the caller may use; see LockFile::Expose.
   Napi::Value Descriptor(const Napi::CallbackInfo& info);
   // read(handle, buffer, position): how many bytes were read, or a failure.
   Napi::Value Read(const Napi::CallbackInfo& info);

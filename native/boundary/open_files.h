@@ -1,5 +1,5 @@
-// The open files of one environment. Each is known by a small integer, its handle, which is given
-// again once it has been removed: reading a number costs less than unwrapping an object.
+// The open files of one environment. Each is known by a small integer, its handle, which is reused
+// after removal: reading a number costs less than unwrapping an object.
 
 #ifndef NATIVE_FILE_LOCK_BOUNDARY_OPEN_FILES_H_
 #define NATIVE_FILE_LOCK_BOUNDARY_OPEN_FILES_H_
