@@ -2,16 +2,12 @@ import { clearTimeout, now, setTimeout } from '../clock.js';
 
 /** Something that is due at a time of the monotonic clock. */
 export interface Timed {
-  /** Its place among the deadlines; null when it has none. */
-  deadline: DeadlineEntry | null;
-  /** Called when its time has come. Returns the time at which it is due next, or Infinity. */
+  /** When it is due, while it is among the deadlines. */
+  dueAt: number;
+  /** Whether it is among the deadlines. Once removed it is not added again. Both are for the deadlines to change. */
+  isTimed: boolean;
+  /** Called once its time has come. Returns the time at which it is due next, or Infinity. */
   onDue(time: number): number;
-}
-
-export interface DeadlineEntry {
-  readonly time: number;
-  /** Null once it was removed. */
-  item: Timed | null;
 }
 
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -24,28 +20,27 @@ const FEW = 64;
  *
  * Removing only marks an entry, since most waiters are granted long before their deadlines; once more
  * than half of the entries are marked, they are dropped together. So the cost of removal is constant on
- * average, and a removed waiter is not kept in memory.
+ * average, and no more removed waiters than others are kept in memory.
  *
  * The timer does not keep the process alive; pending waits do that by themselves.
  */
 class Deadlines {
-  #heap: DeadlineEntry[] = [];
+  #heap: Timed[] = [];
   #removed = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Number.POSITIVE_INFINITY;
 
   add(item: Timed, time: number): void {
     if (time === Number.POSITIVE_INFINITY) return;
-    const entry = { time, item };
-    item.deadline = entry;
-    this.#push(entry);
+    item.dueAt = time;
+    item.isTimed = true;
+    this.#push(item);
     if (time < this.#timerDue) this.#startTimer(time);
   }
 
   remove(item: Timed): void {
-    if (item.deadline === null) return;
-    item.deadline.item = null;
-    item.deadline = null;
+    if (!item.isTimed) return;
+    item.isTimed = false;
     this.#removed++;
     if (this.#removed > FEW && 2 * this.#removed > this.#heap.length) this.#dropRemoved();
   }
@@ -62,53 +57,50 @@ class Deadlines {
     // One look at the clock: of two waiters with the same deadline, both are due or neither.
     const time = now();
     const due: Timed[] = [];
-    for (let first = this.#heap[0]; first !== undefined && first.time <= time; first = this.#heap[0]) {
+    for (let first = this.#heap[0]; first !== undefined && first.dueAt <= time; first = this.#heap[0]) {
       this.#pop();
-      if (first.item === null) {
-        this.#removed--;
-      } else {
-        first.item.deadline = null;
-        due.push(first.item);
-      }
+      if (first.isTimed) due.push(first);
+      else this.#removed--;
+      first.isTimed = false;
     }
     // Only now, since a callback can add and remove others, and remove those that are in `due` too.
     for (const item of due) this.add(item, item.onDue(time));
     const next = this.#heap[0];
-    if (next !== undefined && next.time < this.#timerDue) this.#startTimer(next.time);
+    if (next !== undefined && next.dueAt < this.#timerDue) this.#startTimer(next.dueAt);
   }
 
   #dropRemoved(): void {
-    const left = this.#heap.filter(({ item }) => item !== null);
+    const left = this.#heap.filter(({ isTimed }) => isTimed);
     this.#heap = [];
     this.#removed = 0;
-    for (const entry of left) this.#push(entry);
+    for (const item of left) this.#push(item);
   }
 
-  #push(entry: DeadlineEntry): void {
+  #push(item: Timed): void {
     const heap = this.#heap;
     let index = heap.length;
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      const above = heap[parent] as DeadlineEntry;
-      if (above.time <= entry.time) break;
+      const above = heap[parent] as Timed;
+      if (above.dueAt <= item.dueAt) break;
       heap[index] = above;
       index = parent;
     }
-    heap[index] = entry;
+    heap[index] = item;
   }
 
   #pop(): void {
     const heap = this.#heap;
-    const last = heap.pop() as DeadlineEntry;
+    const last = heap.pop() as Timed;
     if (heap.length === 0) return;
     let index = 0;
     for (;;) {
       let child = 2 * index + 1;
       if (child >= heap.length) break;
       const right = heap[child + 1];
-      if (right !== undefined && right.time < (heap[child] as DeadlineEntry).time) child++;
-      const below = heap[child] as DeadlineEntry;
-      if (below.time >= last.time) break;
+      if (right !== undefined && right.dueAt < (heap[child] as Timed).dueAt) child++;
+      const below = heap[child] as Timed;
+      if (below.dueAt >= last.dueAt) break;
       heap[index] = below;
       index = child;
     }

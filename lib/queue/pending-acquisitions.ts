@@ -8,7 +8,7 @@ import { failure, GRANTED, type Native, REPLACED, TIMED_OUT } from '../native.js
 import type { LockMechanism, LockMode } from '../options.js';
 import { HolderLookup } from './holder-lookup.js';
 import { type KernelWaits, kernelWaitsOf, type WaitOwner } from './kernel-waits.js';
-import { type Waiter, WaiterQueue, type WaiterTimes } from './waiter.js';
+import { type Waiter, type WaiterEvents, WaiterQueue } from './waiter.js';
 
 /** A thread ends its wait at the deadline by itself; the wait is cancelled only when that is later than this (ms). */
 const THREAD_GRACE = 5;
@@ -50,11 +50,13 @@ export interface Grantor {
  * `onWait`, and can call anything again. When it is called, every waiter is either in the queue or has
  * left it with nothing in hand.
  */
-export class PendingAcquisitions implements WaitOwner, WaiterTimes {
+export class PendingAcquisitions implements WaitOwner, WaiterEvents {
   readonly #waiters = new WaiterQueue();
   #inKernel: Waiter | null = null;
   #pumpIsScheduled = false;
   readonly #lookup: HolderLookup;
+  /** Made with the first wait. */
+  #kernelWaits: KernelWaits | undefined;
 
   constructor(
     private readonly native: Native,
@@ -68,7 +70,8 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
   }
 
   get #waits(): KernelWaits {
-    return kernelWaitsOf(this.native);
+    this.#kernelWaits ??= kernelWaitsOf(this.native);
+    return this.#kernelWaits;
   }
 
   /** `handle`: the open file of the first attempt, which found the lock held; or -1 when there was none. */
@@ -82,7 +85,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
     try {
       // Anything may have run since the signals were looked at: a subscriber of the acquisition's start.
       for (const signal of waiter.request.signals) if (signal.aborted) throw signal.reason;
-      waiter.startListening((reason) => this.#onAbort(waiter, reason));
+      waiter.startListening();
     } catch (error) {
       waiter.stopListening();
       if (handle >= 0) waiter.source.file.keepOrClose(handle);
@@ -214,7 +217,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterTimes {
     }
   }
 
-  #onAbort(waiter: Waiter, reason: unknown): void {
+  onAbort(waiter: Waiter, reason: unknown): void {
     if (!waiter.queued) return; // granted, and about to stop listening
     this.#dismiss(waiter);
     this.#reject(waiter, reason);

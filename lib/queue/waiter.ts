@@ -2,7 +2,7 @@ import { now } from '../clock.js';
 import type { Guard, GuardSource } from '../guard/lock-guard.js';
 import type { LockReport } from '../holder/lock-holder.js';
 import { type OnAbort, offAbort, onAbort } from './abort-listeners.js';
-import { type DeadlineEntry, deadlines, type Timed } from './deadlines.js';
+import { deadlines, type Timed } from './deadlines.js';
 import { LOOKUP_LEAD_MS } from './holder-lookup.js';
 
 /** `onWait` is called when a wait has lasted this long. */
@@ -19,7 +19,8 @@ export interface LockRequest {
 }
 
 /** What the queue of a waiter does when a time of the waiter has come. */
-export interface WaiterTimes {
+export interface WaiterEvents {
+  onAbort(waiter: Waiter, reason: unknown): void;
   onReportDue(waiter: Waiter): void;
   onLookupDue(waiter: Waiter): void;
   /** Returns Infinity when the wait has ended, or the time until which its thread may still report its end. */
@@ -35,7 +36,8 @@ export class Waiter implements Timed {
   handle = -1;
   /** Where it was called from, for the stack of a timeout; captured only for a wait behind another process. */
   callSite: { stack?: string } | undefined;
-  deadline: DeadlineEntry | null = null;
+  dueAt = 0;
+  isTimed = false;
   #reportAt: number;
   #lookupAt: number;
   /** Its neighbours in the queue, which alone changes them. */
@@ -51,7 +53,7 @@ export class Waiter implements Timed {
     readonly guard: Guard,
     readonly resolve: (guard: Guard) => void,
     readonly reject: (reason: unknown) => void,
-    private readonly times: WaiterTimes,
+    private readonly events: WaiterEvents,
   ) {
     this.since = now();
     this.expiry = this.since + request.timeout;
@@ -64,9 +66,10 @@ export class Waiter implements Timed {
     return this.request.exclusive;
   }
 
-  startListening(callback: OnAbort): void {
-    this.#onAbort = callback;
-    for (const signal of this.request.signals) onAbort(signal, callback);
+  startListening(): void {
+    const { signals } = this.request;
+    if (signals.length > 0) this.#onAbort = (reason) => this.events.onAbort(this, reason);
+    for (const signal of signals) onAbort(signal, this.#onAbort as OnAbort);
     deadlines.add(this, this.#nextDue());
   }
 
@@ -84,13 +87,13 @@ export class Waiter implements Timed {
     if (!this.queued) return Number.POSITIVE_INFINITY; // ended by a callback of another waiter in this tick
     if (time >= this.#reportAt) {
       this.#reportAt = Number.POSITIVE_INFINITY;
-      this.times.onReportDue(this);
+      this.events.onReportDue(this);
     }
     if (time >= this.#lookupAt) {
       this.#lookupAt = Number.POSITIVE_INFINITY;
-      this.times.onLookupDue(this);
+      this.events.onLookupDue(this);
     }
-    return time < this.expiry ? this.#nextDue() : this.times.onDeadline(this, time);
+    return time < this.expiry ? this.#nextDue() : this.events.onDeadline(this, time);
   }
 }
 

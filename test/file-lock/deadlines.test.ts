@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type DeadlineEntry, deadlines, type Timed } from '../../lib/queue/deadlines.js';
+import { deadlines, type Timed } from '../../lib/queue/deadlines.js';
 
 const now = () => {
   const [seconds, nanoseconds] = process.hrtime();
@@ -8,7 +8,8 @@ const now = () => {
 };
 
 class Item implements Timed {
-  deadline: DeadlineEntry | null = null;
+  dueAt = 0;
+  isTimed = false;
   called: number[] = [];
   constructor(
     readonly time: number,
@@ -56,7 +57,8 @@ test('deadlines come in order, none before its time, and none that was removed',
 test('what a callback removes is not due any more', async () => {
   const log: string[] = [];
   const make = (name: string, onDue: () => void): Timed => ({
-    deadline: null,
+    dueAt: 0,
+    isTimed: false,
     onDue: () => {
       log.push(name);
       onDue();
