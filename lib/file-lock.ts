@@ -2,6 +2,7 @@ import './clock.js'; // now, and not with the queue: later a test may have repla
 import type { Guard, GuardSource, LockGuard, NewGuard } from './guard/lock-guard.js';
 import type { LockReport } from './holder/lock-holder.js';
 import type { LockFile, LockFileSettings } from './lock-file.js';
+import type { LockMechanism, LockMode } from './lock-mode.js';
 import {
   ACQUIRE_OPTIONS,
   type AcquireOptions,
@@ -19,8 +20,6 @@ import {
   DEFAULT_TIMEOUT,
   FILE_LOCK_OPTIONS,
   type FileLockOptions,
-  type LockMechanism,
-  type LockMode,
   noMeaning,
   type TryAcquireOptions,
 } from './options.js';

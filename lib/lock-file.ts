@@ -4,8 +4,8 @@ import path from 'node:path';
 import { fromFileSystemError, type LockError, lockLost, systemError, unlockWarning } from './errors.js';
 import { holderOf, isOurs, nextFencingToken, OwnRecord, parseRecord, RECORD_LIMIT } from './holder/holder-record.js';
 import type { LockHolder } from './holder/lock-holder.js';
+import type { LockMechanism } from './lock-mode.js';
 import { BUSY, failure, GRANTED, loadNative, type Native, REPLACED } from './native.js';
-import type { LockMechanism } from './options.js';
 
 const MOST_MISMATCHES = 100;
 const MOST_TRIES_TO_CREATE = 100;

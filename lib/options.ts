@@ -5,8 +5,6 @@ import { invalidArgument } from './errors.js';
 import type { LockReport } from './holder/lock-holder.js';
 import type { LockMechanism, LockMode } from './lock-mode.js';
 
-export type { LockMechanism, LockMode };
-
 /** How a {@link FileLock} locks its file. */
 export interface FileLockOptions {
   /** Default `'exclusive'`. */

@@ -1,7 +1,7 @@
 import { type LockError, lockReleased } from '../errors.js';
 import type { LockHolder } from '../holder/lock-holder.js';
 import type { Grant, LockFile } from '../lock-file.js';
-import type { LockMode } from '../options.js';
+import type { LockMode } from '../lock-mode.js';
 import { untrack } from './leak-detector.js';
 import type { LossWatch } from './loss-watch.js';
 

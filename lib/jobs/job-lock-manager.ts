@@ -3,6 +3,7 @@ import { LockError, LockTimeoutError } from '../errors.js';
 import { FileLock, type ManagedBy } from '../file-lock.js';
 import type { JobLockGuard, LockGuard, NewGuard } from '../guard/lock-guard.js';
 import type { LockReport } from '../holder/lock-holder.js';
+import type { LockMechanism } from '../lock-mode.js';
 import {
   ACQUIRE_OPTIONS,
   type AcquireOptions,
@@ -17,7 +18,6 @@ import {
   checkSignal,
   DEFAULT_TIMEOUT,
   type FileLockOptions,
-  type LockMechanism,
   optionNames,
   type TryAcquireOptions,
 } from '../options.js';

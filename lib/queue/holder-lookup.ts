@@ -1,7 +1,7 @@
 import { clearTimeout, now, setTimeout } from '../clock.js';
 import { findHolder, holderHere, inspectOffThread } from '../holder/inspect.js';
 import type { LockHolder, LockReport } from '../holder/lock-holder.js';
-import type { LockMechanism, LockMode } from '../options.js';
+import type { LockMechanism, LockMode } from '../lock-mode.js';
 
 /**
  * The lookup starts this long before a wait times out: it can take 10 ms, or 40 with hundreds of files, and

@@ -13,8 +13,8 @@ import { type Guard, type GuardOwner, type GuardSource, type NewGuard, newGuard 
 import { findHolderSync, holderHere } from '../holder/inspect.js';
 import { isExiting } from '../holder/process-info.js';
 import { type Attempt, LockFile, type LockFileSettings } from '../lock-file.js';
+import type { LockMechanism, LockMode } from '../lock-mode.js';
 import { BUSY, GRANTED, loadNative, type Native, REPLACED } from '../native.js';
-import type { LockMechanism, LockMode } from '../options.js';
 import { waitOnThisThread } from './blocking-wait.js';
 import type { WaitOwner } from './kernel-waits.js';
 import { LocalGrantBudget } from './local-grant-budget.js';

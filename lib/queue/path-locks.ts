@@ -1,4 +1,4 @@
-import type { LockMechanism, LockMode } from '../options.js';
+import type { LockMechanism, LockMode } from '../lock-mode.js';
 import { PathLock } from './path-lock.js';
 
 const registry = { flock: new Map<string, PathLock>(), fcntl: new Map<string, PathLock>() };
