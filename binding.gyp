@@ -6,10 +6,13 @@
       "sources": [
         "native/boundary/addon.cc",
         "native/boundary/environment.cc",
+        "native/boundary/environment_waits.cc",
         "native/libuv.cc",
         "native/lock_file.cc",
         "native/lock_waiter.cc",
+        "native/parent_directory.cc",
         "native/stale_lock.cc",
+        "native/wait_jobs.cc",
         "native/waiter_threads.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
@@ -41,6 +44,7 @@
         "-fno-rtti",
         "-fno-threadsafe-statics",
         "-fno-asynchronous-unwind-tables",
+        "-fno-unwind-tables",
         "-ffunction-sections",
         "-fdata-sections"
       ],
@@ -49,7 +53,7 @@
           # Free of libstdc++ and of versioned symbols: one file for glibc and musl.
           # -z nodelete: Node unloads an addon when the last environment that loaded it ends, while
           # parked threads still run its code.
-          "sources": ["native/os_linux.cc", "native/freestanding.cc"],
+          "sources": ["native/os_linux.cc", "native/os_linux_alarm.cc", "native/freestanding.cc"],
           "cflags_cc": ["-D_GLIBCXX_EXTERN_TEMPLATE=0", "-U_FORTIFY_SOURCE", "-fstack-protector-strong"],
           "ldflags": [
             "-nodefaultlibs",

@@ -206,7 +206,8 @@ export function notAFile(path: string): LockError {
 /** The error for a failed call of `node:fs` on the way to the lock. @internal */
 export function fromFileSystemError(cause: NodeJS.ErrnoException, path: string): LockError {
   return new LockError(`Cannot lock '${path}': ${cause.message}`, {
-    code: cause.code ?? 'ERR_LOCK_UNSUPPORTED',
+    // Node has no name for some: "Unknown system error -116".
+    code: cause.errno === undefined ? (cause.code ?? 'ERR_LOCK_UNSUPPORTED') : describeErrno(-cause.errno).code,
     path,
     cause,
     ...(cause.syscall === undefined ? {} : { syscall: cause.syscall }),

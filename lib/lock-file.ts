@@ -1,14 +1,11 @@
-import { mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
-import path from 'node:path';
-import { fromFileSystemError, type LockError, lockLost, systemError, unlockWarning } from './errors.js';
-import { holderOf, isOurs, nextFencingToken, OwnRecord, parseRecord, RECORD_LIMIT } from './holder/holder-record.js';
-import type { LockHolder } from './holder/lock-holder.js';
+import { type LockError, lockLost, systemError, unlockWarning } from './errors.js';
+import { Recorder } from './holder/recorder.js';
+import { type KernelWaits, kernelWaitsOf, type WaitOwner } from './kernel-waits.js';
 import type { LockMechanism } from './lock-mode.js';
 import { BUSY, failure, GRANTED, loadNative, type Native, REPLACED } from './native.js';
 
 const MOST_MISMATCHES = 100;
-const MOST_TRIES_TO_CREATE = 100;
 
 /** The result of one attempt. `handle`: the open file, locked if it was granted. */
 export interface Attempt {
@@ -23,31 +20,6 @@ export interface LockFileSettings {
   readonly recordHolder: boolean;
 }
 
-/** What the record said when a lock was granted, and what was written into it then. */
-export interface Grant {
-  /** Set when the last recorded holder ended without releasing. */
-  readonly previousHolder: LockHolder | null;
-  /** Null: nothing was recorded. */
-  readonly fencingToken: bigint | null;
-  /** The record of the previous holder. */
-  readonly previousContent: Buffer | null;
-  readonly acquiredAt: string;
-  readonly length: number;
-}
-
-const NOTHING_RECORDED: Grant = {
-  previousHolder: null,
-  fencingToken: null,
-  previousContent: null,
-  acquiredAt: '',
-  length: 0,
-};
-/** A blank file of more bytes than this is not a lock file. */
-const LARGEST_BLANK = 1024 * 1024;
-
-/** For reading a record: only one is read at a time. */
-const scratch = Buffer.alloc(RECORD_LIMIT);
-
 /**
  * How one FileLock opens its file and tries to lock it, and the idle descriptor that it keeps between
  * acquisitions. Open files are known by their handles (lib/native.ts).
@@ -56,8 +28,8 @@ export class LockFile {
   readonly #native: Native;
   /** An open and unlocked file, or -1. */
   #kept = -1;
-  /** The last record that was written here: usually the one that is read the next time. */
-  #record: OwnRecord | undefined;
+  /** Who holds it, written into it. Made with the first lock that is recorded. */
+  #recorder: Recorder | undefined;
 
   constructor(
     readonly path: string,
@@ -94,96 +66,66 @@ export class LockFile {
   }
 
   #open(exclusive: boolean, createParents: boolean): number {
-    const fcntl = this.mechanism === 'fcntl';
-    for (let tries = 1; ; tries++) {
-      const file = this.#native.open(this.path, this.settings.fileMode, fcntl ? 1 : 0, fcntl && exclusive);
-      if (file >= 0) return file;
-      const error = failure(file, this.path);
-      // Another process may remove a directory just after it was made here, and again.
-      if (error.code !== 'ENOENT' || !createParents || tries === MOST_TRIES_TO_CREATE) throw error;
-      try {
-        makeDirectory(path.dirname(this.path));
-      } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && tries < MOST_TRIES_TO_CREATE) continue;
-        throw fromFileSystemError(cause as NodeJS.ErrnoException, this.path);
-      }
-    }
-  }
-
-  /**
-   * Reads who held the exclusive lock before, and writes that this process does now. Never fails: the
-   * record is a hint, and what cannot be written, on a full disk say, is not recorded.
-   */
-  recordGrant(handle: number): Grant {
-    try {
-      return this.#recordGrant(handle);
-    } catch {
-      return NOTHING_RECORDED; // the program has replaced Date, or worse; the lock is granted all the same
-    }
-  }
-
-  #recordGrant(handle: number): Grant {
-    this.#record ??= new OwnRecord();
-    const own = this.#record;
-    const count = this.#native.read(handle, scratch, 0);
-    let previousHolder: LockHolder | null = null;
-    let previousContent: Buffer | null = null;
-    let previousToken = own.fencingToken;
-    if (count <= 0 || own.held || !own.equals(scratch, count)) {
-      const content = scratch.subarray(0, Math.max(0, count));
-      if (count < 0 || !isOurs(content) || !this.#isBlankBeyond(handle, content)) return NOTHING_RECORDED;
-      const record = parseRecord(content);
-      if (record?.held) {
-        previousHolder = holderOf(record);
-        previousContent = Buffer.from(content);
-      }
-      previousToken = record?.fencingToken ?? 0n;
-    }
-    const clock = this.#native.wallClock();
-    const acquiredAt = toIsoString(Math.floor(clock / 1000));
-    const fencingToken = nextFencingToken(previousToken, clock);
-    if (fencingToken === null) return { ...NOTHING_RECORDED, previousHolder };
-    own.encode(fencingToken, acquiredAt, count);
-    const { length } = own;
-    const recorded = this.#native.write(handle, own.bytes, length) === length;
-    return { previousHolder, previousContent, fencingToken: recorded ? fencingToken : null, acquiredAt, length };
-  }
-
-  /**
-   * Whether the rest of a file that begins with NULs is blank, too. Read from the locked file itself: its path can
-   * name another by now.
-   */
-  #isBlankBeyond(handle: number, content: Buffer): boolean {
-    if (content.length < RECORD_LIMIT || content[0] !== 0) return true;
-    const rest = Buffer.alloc(64 * 1024);
-    let position = content.length;
-    while (position <= LARGEST_BLANK) {
-      const count = this.#native.read(handle, rest, position);
-      if (count <= 0) return count === 0;
-      if (!rest.subarray(0, count).every((byte) => byte === 0)) return false;
-      position += count;
-    }
-    return false;
-  }
-
-  /**
-   * Marks the record released; or, if the grant was not delivered, puts back the record that said who had
-   * abandoned the lock. To be called before the unlock.
-   */
-  recordRelease(handle: number, grant: Grant, undelivered: boolean): void {
-    if (grant.fencingToken === null) return;
-    this.#record ??= new OwnRecord();
-    const own = this.#record;
-    // It can be another guard's: there are two guards if a holder has replaced the file.
-    if (own.fencingToken !== grant.fencingToken) own.encode(grant.fencingToken, grant.acquiredAt, grant.length);
-    own.setState('released');
-    const putBack = undelivered ? grant.previousContent : null;
-    const length = putBack === null ? own.length : putBack.length;
-    if (this.#native.write(handle, putBack ?? own.bytes, length) === length) return;
-    process.emitWarning(
-      `Could not record the release of '${this.path}': its next holder will be told that the lock was abandoned`,
-      'LockWarning',
+    const file = this.#native.open(
+      this.path,
+      this.settings.fileMode,
+      this.#fcntl,
+      this.#mustWrite(exclusive),
+      createParents,
     );
+    if (file < 0) throw failure(file, this.path);
+    return file;
+  }
+
+  get #fcntl(): number {
+    return this.mechanism === 'fcntl' ? 1 : 0;
+  }
+
+  #mustWrite(exclusive: boolean): boolean {
+    return this.mechanism === 'fcntl' && exclusive;
+  }
+
+  /**
+   * Starts a wait that makes such an attempt, and more of them until `timeout` milliseconds have passed, on a thread.
+   * Returns the handle of its file.
+   */
+  startAttempt(
+    waits: KernelWaits,
+    owner: WaitOwner,
+    handle: number,
+    exclusive: boolean,
+    createParents: boolean,
+    timeout: number,
+  ): number {
+    let file = handle;
+    if (file < 0 && this.#kept >= 0) {
+      file = this.#kept;
+      this.#kept = -1;
+    } else if (file < 0) {
+      file = this.#native.reserve();
+    }
+    const { fileMode } = this.settings;
+    const readsRecord = exclusive && this.settings.recordHolder;
+    const mustWrite = this.#mustWrite(exclusive);
+    waits.start(owner, file, (native) =>
+      native.startOpening(
+        file,
+        exclusive,
+        timeout,
+        readsRecord,
+        this.path,
+        fileMode,
+        this.#fcntl,
+        mustWrite,
+        createParents,
+      ),
+    );
+    return file;
+  }
+
+  get recorder(): Recorder {
+    this.#recorder ??= new Recorder(this.path, this.#native);
+    return this.#recorder;
   }
 
   /** Unlocks a locked file, and keeps or closes it. `exposed`: others may have its descriptor, so it is closed. */
@@ -229,6 +171,17 @@ export class LockFile {
     return result === REPLACED ? lockLost(this.path) : failure(result, this.path);
   }
 
+  /** The same, where asking the server must not block this thread: null also where that is not known. */
+  async findLoss(handle: number): Promise<LockError | null> {
+    const { outcome } = await kernelWaitsOf(this.#native).ask((native, own) => native.startVerify(own, handle));
+    return outcome === REPLACED ? lockLost(this.path) : null;
+  }
+
+  /** Whether an open file is on a server. */
+  isOnNetwork(handle: number): boolean {
+    return this.#native.isOnNetwork(handle);
+  }
+
   /** The descriptor of a locked file. From now on the file must be closed when it is unlocked. */
   descriptor(handle: number): number {
     return this.#native.descriptor(handle);
@@ -244,28 +197,5 @@ export class LockFile {
     this.settings.keepOpen = false;
     if (this.#kept >= 0) this.#native.close(this.#kept);
     this.#kept = -1;
-  }
-}
-
-let lastTime = 0;
-let lastText = '';
-
-/** A hot loop asks many times in the same millisecond, and the text costs as much as a system call. */
-function toIsoString(milliseconds: number): string {
-  if (milliseconds !== lastTime) lastText = new Date(milliseconds).toISOString();
-  lastTime = milliseconds;
-  return lastText;
-}
-
-/** Not Node's recursive mkdir, which reports ENOENT for a read-only file system. */
-function makeDirectory(directory: string, withParents = true): void {
-  try {
-    mkdirSync(directory);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return;
-    if (code !== 'ENOENT' || !withParents) throw error;
-    makeDirectory(path.dirname(directory));
-    makeDirectory(directory, false); // still ENOENT: a dangling link stands in the way
   }
 }

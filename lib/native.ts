@@ -9,13 +9,17 @@ export const BUSY = 0;
 export const GRANTED = 1;
 export const REPLACED = 2;
 export const TIMED_OUT = 3;
+/** Granted, but the record could not be written. */
+export const UNRECORDED = 6;
 
 /**
  * The addon, described in native/boundary/environment.h. An open file is known by its handle, a small
  * integer; every outcome but {@link BUSY} and {@link GRANTED} closes the file.
  */
 export interface Native {
-  open(path: string, permissions: number, mechanism: number, mustWrite: boolean): Result;
+  open(path: string, permissions: number, mechanism: number, mustWrite: boolean, createParents: boolean): Result;
+  /** Whether the file is on a server. */
+  isOnNetwork(handle: number): boolean;
   isWritable(handle: number): boolean;
   tryLock(handle: number, exclusive: boolean): Result;
   /** Whether the path of a locked file still names it: {@link GRANTED} or {@link REPLACED}. */
@@ -28,6 +32,22 @@ export interface Native {
   isSameLock(wait: number, handle: number): boolean;
   /** False: no thread can be started, and {@link pollWaits} must be called every 10 ms. */
   startWait(handle: number, exclusive: boolean, milliseconds: number): boolean;
+  /** A handle without a file, for one of the next four: what can block on a server, done by a thread. */
+  reserve(): number;
+  startOpening(
+    handle: number,
+    exclusive: boolean,
+    milliseconds: number,
+    readsRecord: boolean,
+    path: string,
+    permissions: number,
+    mechanism: number,
+    mustWrite: boolean,
+    createParents: boolean,
+  ): boolean;
+  startRecord(handle: number, bytes: Buffer, undo: Buffer): boolean;
+  startVerify(handle: number, locked: number): boolean;
+  startInspect(handle: number, path: string): boolean;
   cancelWait(handle: number): Result;
   /** Tries each polled wait once. True: call it again. */
   pollWaits(): boolean;
@@ -52,14 +72,14 @@ export interface Native {
   yieldLock(since: number, milliseconds: number): void;
   /** One number, the time of the last `unlock`, `close` or `confirm`: monotonic, milliseconds. */
   readonly lastRelease: Float64Array;
-  onWaitEnded(callback: (handle: number, outcome: Result) => void): void;
+  onWaitEnded(callback: (handle: number, outcome: Result, content: Buffer | undefined) => void): void;
   keepAlive(alive: boolean): void;
-  /** Kept here by lib/queue/kernel-waits.ts. */
+  /** Kept here by lib/kernel-waits.ts. */
   waits?: unknown;
 }
 
 // As in native/os.h and native/boundary/environment.cc.
-const SYSCALLS = ['', 'open', 'fstat', 'fcntl', 'flock', 'stat', 'read', 'write', 'unlink'];
+const SYSCALLS = ['', 'open', 'fstat', 'fcntl', 'flock', 'stat', 'read', 'write', 'unlink', 'mkdir'];
 const ERRNO_LIMIT = 4096;
 const NOT_A_FILE = -1;
 

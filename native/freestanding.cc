@@ -3,6 +3,7 @@
 // ends the process, as it does everywhere else in a JavaScript runtime.
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <new>
 
@@ -15,6 +16,9 @@ void* Allocate(size_t size) {
 }
 
 }  // namespace
+
+// The compiler calls it by itself; of glibc's there are two versions.
+extern "C" void* memcpy(void* to, const void* from, size_t size) { return memmove(to, from, size); }
 
 void* operator new(size_t size) { return Allocate(size); }
 void* operator new[](size_t size) { return Allocate(size); }

@@ -7,6 +7,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "parent_directory.h"
+
 namespace nfl {
 namespace {
 
@@ -20,6 +22,19 @@ int OpenRetrying(const char* path, int flags, unsigned permissions) {
     fd = open(path, flags | kFlags, permissions);
   } while (fd == -1 && errno == EINTR);
   return fd;
+}
+
+// Each follows a change by another process, in the middle of an opening.
+constexpr int kMostTries = 100;
+
+char* Copy(const char* text) {
+  char* copy = strdup(text);
+  if (copy == nullptr) abort();  // as operator new does
+  return copy;
+}
+
+FcntlLock ToFcntl(Mode mode) {
+  return mode == Mode::kShared ? FcntlLock::kShared : FcntlLock::kExclusive;
 }
 
 bool IsPermission(int number) { return number == EACCES || number == EROFS; }
@@ -37,8 +52,10 @@ LockFile& LockFile::operator=(LockFile&& other) noexcept {
   fd_ = other.fd_;
   path_ = other.path_;
   identity_ = other.identity_;
+  system_ = other.system_;
   mechanism_ = other.mechanism_;
   mode_ = other.mode_;
+  write_error_ = other.write_error_;
   held_ = other.held_;
   writable_ = other.writable_;
   exposed_ = other.exposed_;
@@ -48,14 +65,31 @@ LockFile& LockFile::operator=(LockFile&& other) noexcept {
   return *this;
 }
 
-LockFile::OpenResult LockFile::Open(const char* path, unsigned permissions, Mechanism mechanism,
-                                    bool must_write, OsError* error) {
+Outcome LockFile::Open(const Opening& opening, OsError* error) {
+  for (int tries = 1;; ++tries) {
+    const Outcome outcome = OpenOnce(opening, error);
+    if (outcome != Outcome::kFailed || tries == kMostTries) return outcome;
+    if (error->number == ESTALE) {
+      AskServerForParent(opening.path);  // the file was replaced on the server
+    } else if (error->number == ENOENT && opening.create_parents) {
+      const int number = MakeParent(opening.path);
+      if (number == 0 || number == ENOENT || number == ESTALE) continue;
+      *error = {Syscall::kMkdir, number};
+      return Outcome::kFailed;
+    } else {
+      return outcome;
+    }
+  }
+}
+
+Outcome LockFile::OpenOnce(const Opening& opening, OsError* error) {
+  const char* path = opening.path;
   writable_ = true;
-  int fd = OpenRetrying(path, O_RDWR | O_CREAT, permissions);
+  int fd = OpenRetrying(path, O_RDWR | O_CREAT, opening.permissions);
   const int first_error = errno;
   if (fd == -1 && IsPermission(first_error)) {
     fd = OpenRetrying(path, O_RDWR, 0);
-    if (fd == -1 && !must_write) {
+    if (fd == -1 && !opening.must_write) {
       writable_ = false;
       fd = OpenRetrying(path, O_RDONLY, 0);
     }
@@ -64,36 +98,54 @@ LockFile::OpenResult LockFile::Open(const char* path, unsigned permissions, Mech
   if (fd == -1) {
     // A socket cannot be opened at all, nor a device without a driver.
     if (IdentifyPath(path, &status) == 0 && status.kind == FileKind::kOther) {
-      return OpenResult::kNotAFile;
+      return Outcome::kNotAFile;
     }
     *error = {Syscall::kOpen, first_error};
-    return OpenResult::kFailed;
+    return Outcome::kFailed;
   }
   fd_ = fd;
-  if (const int number = IdentifyDescriptor(fd_, &status)) {
+  write_error_ = first_error;
+  mechanism_ = opening.mechanism;
+  return Identify(path, error);
+}
+
+Outcome LockFile::OpenToRead(const char* path, OsError* error) {
+  fd_ = OpenRetrying(path, O_RDONLY, 0);
+  if (fd_ != -1) return Identify(path, error);
+  *error = {Syscall::kOpen, errno};
+  return Outcome::kFailed;
+}
+
+// What was opened. Closes it unless it can be a lock file.
+Outcome LockFile::Identify(const char* path, OsError* error) {
+  FileStatus status;
+  int number;
+  do {
+    number = IdentifyDescriptor(fd_, &status);
+  } while (number == EINTR);
+  if (number != 0) {
     *error = {Syscall::kFstat, number};
     Close();
-    return OpenResult::kFailed;
+    return Outcome::kFailed;
   }
   if (status.kind != FileKind::kRegular) {
     Close();
-    return OpenResult::kNotAFile;
+    return Outcome::kNotAFile;
   }
   if (fd_ < 3) {  // a program without standard streams would write its output into the lock file
     int copy = -1;
-    const int number = DuplicateAboveStandard(fd_, &copy);
+    number = DuplicateAboveStandard(fd_, &copy);
     Close();
     if (number != 0) {
       *error = {Syscall::kFcntl, number};
-      return OpenResult::kFailed;
+      return Outcome::kFailed;
     }
     fd_ = copy;
   }
-  path_ = strdup(path);
-  if (path_ == nullptr) abort();  // as operator new does
+  path_ = Copy(path);
   identity_ = status.identity;
-  mechanism_ = mechanism;
-  return OpenResult::kOpened;
+  system_ = FileSystemOf(fd_, identity_);
+  return Outcome::kBusy;
 }
 
 Outcome LockFile::Lock(Mode mode, bool wait, OsError* error) {
@@ -103,8 +155,7 @@ Outcome LockFile::Lock(Mode mode, bool wait, OsError* error) {
       const int operation = mode == Mode::kShared ? LOCK_SH : LOCK_EX;
       number = flock(fd_, operation | (wait ? 0 : LOCK_NB)) == -1 ? errno : 0;
     } else {
-      const FcntlLock lock = mode == Mode::kShared ? FcntlLock::kShared : FcntlLock::kExclusive;
-      number = wait ? FcntlWait(fd_, lock) : FcntlTry(fd_, lock);
+      number = wait ? FcntlWait(fd_, ToFcntl(mode)) : FcntlTry(fd_, ToFcntl(mode));
     }
   } while (number == EINTR && !wait);
   if (number == 0) {
@@ -114,32 +165,63 @@ Outcome LockFile::Lock(Mode mode, bool wait, OsError* error) {
     if (outcome != Outcome::kGranted) Unlock();
     return outcome;
   }
-  if (wait ? number == EINTR : IsContention(number)) return Outcome::kBusy;
-  *error = {mechanism_ == Mechanism::kFlock ? Syscall::kFlock : Syscall::kFcntl, number};
+  if (wait && number == EINTR) return Outcome::kBusy;
+  if (IsContention(number)) return wait ? Outcome::kCannotWait : Outcome::kBusy;
+  if (number == ESTALE) return Outcome::kReplaced;
+  // NFS locks by a range that must be open for writing. Why it is not is what the caller can mend.
+  if (number == EBADF && !writable_) {
+    *error = {Syscall::kOpen, write_error_};
+  } else {
+    *error = {mechanism_ == Mechanism::kFlock ? Syscall::kFlock : Syscall::kFcntl, number};
+  }
   return Outcome::kFailed;
 }
 
 Outcome LockFile::TryLock(Mode mode, OsError* error) { return Lock(mode, false, error); }
 
 Outcome LockFile::LockUnlessInterrupted(Mode mode, OsError* error) {
-  return Lock(mode, true, error);
+  return system_.waits ? Lock(mode, true, error) : Outcome::kCannotWait;
 }
 
 Outcome LockFile::CompareWithPath(OsError* error) const {
   FileStatus now;
-  int number;
-  do {
-    number = IdentifyPath(path_, &now);
-  } while (number == EINTR);
-  if (number == 0 && now.identity == identity_) return Outcome::kGranted;
-  if (number == 0 || number == ENOENT || number == ENOTDIR) return Outcome::kReplaced;
+  // What is cached of the names of a server can be a minute old. Opening the path once more does
+  // not help: that looks into the same cache.
+  int number = system_.network ? AskServerForParent(path_) : 0;
+  if (number == 0) {
+    do {
+      number = IdentifyPath(path_, &now);
+    } while (number == EINTR);
+    if (number == 0) return now.identity == identity_ ? Outcome::kGranted : Outcome::kReplaced;
+  }
+  if (number == ENOENT || number == ENOTDIR || number == ESTALE) return Outcome::kReplaced;
   *error = {Syscall::kStat, number};
   return Outcome::kFailed;
 }
 
 Outcome LockFile::Verify(OsError* error) const {
   if (exposed_ && !DescriptorIsThis()) return Outcome::kReplaced;
-  return CompareWithPath(error);
+  const Outcome outcome = CompareWithPath(error);
+  if (outcome != Outcome::kGranted || !system_.tests_on_server) return outcome;
+  // A server that has not heard of this machine for longer than its lease gives the lock to others
+  // (RFC 8881, section 8.3).
+  const int number = FcntlTest(fd_, ToFcntl(mode_));
+  if (number == 0) return Outcome::kGranted;
+  if (IsContention(number) || number == ESTALE) return Outcome::kReplaced;
+  *error = {Syscall::kFcntl, number};
+  return Outcome::kFailed;
+}
+
+LockFile LockFile::Duplicate() const {
+  LockFile copy;
+  if (exposed_ && !DescriptorIsThis()) return copy;
+  if (DuplicateAboveStandard(fd_, &copy.fd_) != 0) return copy;
+  copy.path_ = Copy(path_);
+  copy.identity_ = identity_;
+  copy.system_ = system_;
+  copy.mechanism_ = mechanism_;
+  copy.mode_ = mode_;
+  return copy;
 }
 
 int LockFile::Expose() {
@@ -167,6 +249,17 @@ int LockFile::Write(const void* bytes, size_t size, OsError* error) const {
     count = pwrite(fd_, bytes, size, 0);
   } while (count == -1 && errno == EINTR);
   if (count == -1) *error = {Syscall::kWrite, errno};
+  // Otherwise it could stay in the cache of this machine for half a minute, and be lost with it.
+  if (count != -1 && system_.network) {
+    int number;
+    do {
+      number = SyncData(fd_);
+    } while (number == EINTR);
+    if (number != 0) {
+      *error = {Syscall::kWrite, number};
+      return -1;
+    }
+  }
   return static_cast<int>(count);
 }
 
@@ -183,7 +276,7 @@ OsError LockFile::Unlock() {
              : flock(fd_, LOCK_UN) == -1     ? errno
                                              : 0;
   } while (number == EINTR);
-  if (number == 0) return {};
+  if (number == 0 || number == ESTALE) return {};  // of a file that is gone, no lock is left
   return {mechanism_ == Mechanism::kFlock ? Syscall::kFlock : Syscall::kFcntl, number};
 }
 

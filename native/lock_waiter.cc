@@ -1,5 +1,8 @@
 #include "lock_waiter.h"
 
+#include <stdlib.h>
+
+#include "wait_jobs.h"
 #include "waiter_threads.h"
 
 namespace nfl {
@@ -7,7 +10,16 @@ namespace {
 
 constexpr int64_t kPollInterval = 5000000;
 
+// For a wait that nothing could end, or that the file system does not know: its caller comes again.
+Outcome PollOnThisThread(LockFile* file, Mode mode, int64_t deadline, OsError* error) {
+  const int64_t left = deadline - MonotonicNanoseconds();
+  if (left > 0) SleepNanoseconds(left < kPollInterval ? left : kPollInterval);
+  return file->TryLock(mode, error);
+}
+
 }  // namespace
+
+Wait::~Wait() { free(const_cast<char*>(opening.path)); }
 
 bool Waits::Start(Wait* wait) {
   wait->waits = this;
@@ -19,6 +31,21 @@ bool Waits::Attach(Wait* wait, Alarm* alarm) {
   MutexHeld held(&mutex_);
   wait->alarm = alarm;
   return wait->state.load(std::memory_order_relaxed) == Wait::kWaiting;
+}
+
+void Waits::Detach(Wait* wait) {
+  MutexHeld held(&mutex_);
+  wait->alarm = nullptr;
+}
+
+void Waits::SetFile(Wait* wait, LockFile&& file) {
+  MutexHeld held(&mutex_);
+  wait->file = static_cast<LockFile&&>(file);
+}
+
+bool Waits::IsSameLock(Wait* wait, const LockFile& other) {
+  MutexHeld held(&mutex_);
+  return wait->HoldsFile() && other.IsSameLockAs(wait->file);
 }
 
 void Waits::Finish(Wait* wait, Outcome outcome, const OsError& error) {
@@ -36,6 +63,7 @@ void Waits::Finish(Wait* wait, Outcome outcome, const OsError& error) {
     ended_last_ = wait;
   } else {
     mutex_.Unlock();
+    UndoJob(wait, outcome);
     wait->file.Close();  // a late grant ends here, before the end of the wait is reported
     mutex_.Lock();
     if (wait->state.load(std::memory_order_relaxed) == Wait::kCancelling) {
@@ -118,17 +146,17 @@ void Waits::Release() {
 
 Outcome WaitOnThisThread(LockFile* file, Mode mode, int64_t deadline, Alarm* alarm,
                          OsError* error) {
-  if (!alarm->MakeReady()) {
-    const int64_t left = deadline - MonotonicNanoseconds();
-    if (left > 0) SleepNanoseconds(left < kPollInterval ? left : kPollInterval);
-    return file->TryLock(mode, error);
+  if (!alarm->MakeReady()) return PollOnThisThread(file, mode, deadline, error);
+  Outcome outcome = Outcome::kCannotWait;
+  {
+    AlarmWindow window(alarm, deadline);
+    if (window.will_ring()) {
+      do {
+        outcome = file->LockUnlessInterrupted(mode, error);
+      } while (outcome == Outcome::kBusy && MonotonicNanoseconds() < deadline);
+    }
   }
-  AlarmWindow window(alarm, deadline);
-  Outcome outcome;
-  do {
-    outcome = file->LockUnlessInterrupted(mode, error);
-  } while (outcome == Outcome::kBusy && MonotonicNanoseconds() < deadline);
-  return outcome;
+  return outcome == Outcome::kCannotWait ? PollOnThisThread(file, mode, deadline, error) : outcome;
 }
 
 }  // namespace nfl

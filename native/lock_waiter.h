@@ -1,4 +1,5 @@
-// Waiting for a lock, with a deadline and with a way to be cancelled.
+// Waiting for a lock, with a deadline and with a way to be cancelled; and, where files are on a
+// server, whatever else must not block the environment's thread (wait_jobs.h).
 //
 // A wait never uses libuv's pool of four threads: `fs` needs that pool too, and so may the holder
 // before it can release. Up to kMostThreads waits block in the kernel, each on a thread of ours.
@@ -14,7 +15,8 @@
 //   after Abandon            the wait: its thread closes the file
 //
 // So a late grant can never be mistaken for another one, and nobody closes a descriptor on which a
-// thread is about to lock.
+// thread is about to lock. A wait that opens its file itself sets it under the mutex of its Waits,
+// where IsSameLock looks at it.
 //
 // How a wait ends. `state` is guarded by the mutex of its Waits and moves once along one of:
 //
@@ -35,8 +37,10 @@
 // - Grant, then cancel: Cancel finds kEnded and returns the grant; the caller decides.
 // - Cancel, then grant: the thread finds that the wait is no longer kWaiting and closes the file,
 //   which releases the lock, before it answers. A cancelled wait never keeps a lock.
+// - Cancel, then the record that was being written: the thread writes the one before it again, and
+//   only then closes the file.
 // - Deadline against either: the thread itself checks the deadline, so there is no race. A polled
-//   wait has no deadline here; its caller cancels it.
+//   wait has its deadline looked at when it is tried; its caller cancels it earlier.
 // - Cancel before the thread has come to the wait: there is no alarm yet to wake it; the thread
 //   looks at the state when it attaches its alarm, under the same mutex.
 // - Cancel while the thread is between its look at the state and the kernel: the alarm rings every
@@ -45,11 +49,12 @@
 //   the change to kCancelling, are one step under the poll list's mutex, as are the poller's look
 //   at the state and its return to the list. So it cannot slip back into the list unseen.
 // - Teardown: as cancel, without waiting for the answer. A thread notifies only for a wait that is
-// kWaiting, and
-//   under the mutex, so once every wait has ended no thread touches the environment.
+//   kWaiting, and under the mutex, so once every wait has ended no thread touches the environment.
 
 #ifndef NATIVE_FILE_LOCK_LOCK_WAITER_H_
 #define NATIVE_FILE_LOCK_LOCK_WAITER_H_
+
+#include <vector>
 
 #include "lock_file.h"
 
@@ -59,11 +64,27 @@ class Waits;
 
 struct Wait {
   enum State : uint32_t { kWaiting, kCancelling, kEnded, kAbandoned };
+  // What is done by a thread: see wait_jobs.h. All but kLock are for files on a server.
+  enum Job : uint32_t { kLock, kRecord, kVerify, kInspect };
+  // Whether the file is its caller's when the wait has ended with a grant.
+  bool HoldsFile() const { return job == kLock || job == kRecord; }
 
+  Wait() = default;
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+  ~Wait();
+
+  Job job = kLock;
   LockFile file;
   Mode mode = Mode::kExclusive;
   int64_t deadline = kForever;
   int handle = -1;  // the caller's name for the file
+
+  bool opens = false;         // the file is opened by the thread, and again when it was replaced
+  Opening opening;            // the wait owns the path
+  bool reads_record = false;  // kLock: `bytes` are the file's first after the grant
+  std::vector<char> bytes;    // kRecord: to be written. kInspect: what was found
+  std::vector<char> undo;     // kRecord: written if the wait is cancelled meanwhile
 
   std::atomic<uint32_t> state{kWaiting};
   Outcome outcome = Outcome::kBusy;
@@ -81,8 +102,8 @@ struct Wait {
 };
 
 // The waits of one environment. Counts references, since threads may outlive it.
-// Thread: Start, TakeEnded, Cancel, Abandon and Release on the environment's thread; Attach and
-// Finish on the thread that runs the wait.
+// Thread: Start, TakeEnded, Cancel, Abandon, IsSameLock and Release on the environment's thread;
+// Attach, Detach, SetFile and Finish on the thread that runs the wait.
 class Waits {
  public:
   // `notify` is called when there is something to take, on the thread that ran the wait.
@@ -103,8 +124,14 @@ class Waits {
   // ended before.
   void Release();
 
+  // Whether a wait is for the same file as `other`. False while its thread opens it.
+  bool IsSameLock(Wait* wait, const LockFile& other);
+
+  // False: it is not waited for any more.
   bool Attach(Wait* wait, Alarm* alarm);
-  // The file is closed already, unless it was granted.
+  void Detach(Wait* wait);
+  void SetFile(Wait* wait, LockFile&& file);
+  // The file is closed already, unless it holds the lock.
   void Finish(Wait* wait, Outcome outcome, const OsError& error);
 
  private:

@@ -10,7 +10,18 @@
 namespace nfl {
 
 // The value that every failing call yields: which call, and the system's own number for why.
-enum class Syscall : int { kNone, kOpen, kFstat, kFcntl, kFlock, kStat, kRead, kWrite, kUnlink };
+enum class Syscall : int {
+  kNone,
+  kOpen,
+  kFstat,
+  kFcntl,
+  kFlock,
+  kStat,
+  kRead,
+  kWrite,
+  kUnlink,
+  kMkdir
+};
 struct OsError {
   Syscall call = Syscall::kNone;
   int number = 0;
@@ -34,6 +45,17 @@ struct FileStatus {
   int64_t modified = 0;  // nanoseconds, on the wall clock
 };
 
+// What an open file's file system does differently from one on a disk of this machine.
+struct FileSystem {
+  // Another machine has a say: names and attributes are cached here, writes are held back, and a
+  // call can take as long as the server is away.
+  bool network = false;
+  // A lock can be waited for in the kernel.
+  bool waits = true;
+  // FcntlTest asks the server, and sees the locks of other machines whichever call made them.
+  bool tests_on_server = false;
+};
+
 // --- Files. Each returns 0 or an errno; none of them retries, none of them waits. ---------------
 
 int StatDescriptor(int fd, FileStatus* status);
@@ -44,12 +66,19 @@ int StatAt(int directory, const char* path, FileStatus* status);
 int IdentifyDescriptor(int fd, FileStatus* status);
 int IdentifyPath(const char* path, FileStatus* status);
 int DuplicateAboveStandard(int fd, int* copy);  // close-on-exec, >= 3
+// Where that cannot be told, the answer is the careful one.
+FileSystem FileSystemOf(int fd, const FileIdentity& identity);
+// Asks the server for the attributes of a directory, whatever is cached; if it has changed, what is
+// cached of its names is dropped. An empty path means `directory` itself.
+int AskServer(int directory, const char* path);
+int SyncData(int fd);  // fdatasync(2)
 
 // Open-file-description locks over the whole file (fcntl(2)): never the process-owned F_SETLK,
 // which any close() of the file in this process would drop.
 enum class FcntlLock { kShared, kExclusive, kUnlock };
 int FcntlTry(int fd, FcntlLock lock);   // EAGAIN: held by another open file
 int FcntlWait(int fd, FcntlLock lock);  // blocks; EINTR when an Alarm rang
+int FcntlTest(int fd, FcntlLock lock);  // EAGAIN: held by another open file; takes nothing
 
 // --- Time and threads ---------------------------------------------------------------------------
 
@@ -93,8 +122,10 @@ class Alarm {
   // timer, and where the program has taken our signal for itself since.
   bool MakeReady();
   void Destroy();
-  void Set(int64_t monotonic_time);
-  void Disarm();
+  // False: it will not ring, so the wait must not begin.
+  bool Set(int64_t monotonic_time);
+  // False: it may go on ringing, which only wakes its thread.
+  bool Disarm();
   bool exists() const { return exists_; }
 
  private:
@@ -110,9 +141,11 @@ class AlarmWindow {
  public:
   explicit AlarmWindow(Alarm* alarm, int64_t first_ring);
   ~AlarmWindow();
+  bool will_ring() const { return will_ring_; }
 
  private:
   Alarm* alarm_;
+  bool will_ring_;
   uint64_t saved_ = 0;
 };
 

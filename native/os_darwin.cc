@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/param.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@
 #ifndef F_OFD_SETLK
 #define F_OFD_SETLK 90
 #define F_OFD_SETLKW 91
+#define F_OFD_GETLK 92
 #endif
 
 extern "C" int __ulock_wait(uint32_t operation, void* address, uint64_t value,
@@ -44,12 +47,17 @@ void Describe(const struct stat& from, FileStatus* status) {
       static_cast<int64_t>(from.st_mtimespec.tv_sec) * kSecond + from.st_mtimespec.tv_nsec;
 }
 
-int FcntlCall(int fd, int command, FcntlLock lock) {
+struct flock WholeFile(FcntlLock lock) {
   struct flock range = {};
   range.l_type = lock == FcntlLock::kUnlock   ? F_UNLCK
                  : lock == FcntlLock::kShared ? F_RDLCK
                                               : F_WRLCK;
   range.l_whence = SEEK_SET;
+  return range;
+}
+
+int FcntlCall(int fd, int command, FcntlLock lock) {
+  struct flock range = WholeFile(lock);
   return fcntl(fd, command, &range) == -1 ? errno : 0;
 }
 
@@ -75,6 +83,29 @@ int IdentifyPath(const char* path, FileStatus* status) { return StatAt(AT_FDCWD,
 int DuplicateAboveStandard(int fd, int* copy) {
   *copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
   return *copy == -1 ? errno : 0;
+}
+
+FileSystem FileSystemOf(int fd, const FileIdentity&) {
+  struct statfs found;
+  return {fstatfs(fd, &found) == -1 || (found.f_flags & MNT_LOCAL) == 0, true, false};
+}
+
+// There is no call that goes past the cache of attributes; opening a directory asks the server
+// (close-to-open consistency).
+int AskServer(int directory, const char* path) {
+  const char* name = *path == '\0' ? "." : path;
+  const int fd = openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd == -1) return errno;
+  close(fd);
+  return 0;
+}
+
+int SyncData(int fd) { return fsync(fd) == -1 ? errno : 0; }
+
+int FcntlTest(int fd, FcntlLock lock) {
+  struct flock range = WholeFile(lock);
+  if (fcntl(fd, F_OFD_GETLK, &range) == -1) return errno;
+  return range.l_type == F_UNLCK ? 0 : EAGAIN;
 }
 
 int FcntlTry(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLK, lock); }
@@ -206,20 +237,22 @@ void Alarm::Destroy() {
   exists_ = false;
 }
 
-void Alarm::Set(int64_t monotonic_time) {
+bool Alarm::Set(int64_t monotonic_time) {
   const int64_t left = monotonic_time - MonotonicNanoseconds();
   dispatch_source_set_timer(reinterpret_cast<Timer*>(timer_)->source,
                             dispatch_time(DISPATCH_TIME_NOW, left > 0 ? left : 0), kRingInterval,
                             0);
+  return true;
 }
 
-void Alarm::Disarm() {
+bool Alarm::Disarm() {
   dispatch_source_set_timer(reinterpret_cast<Timer*>(timer_)->source, DISPATCH_TIME_FOREVER,
                             kRingInterval, 0);
+  return true;
 }
 
-AlarmWindow::AlarmWindow(Alarm* alarm, int64_t first_ring) : alarm_(alarm) {
-  alarm->Set(first_ring);
+AlarmWindow::AlarmWindow(Alarm* alarm, int64_t first_ring)
+    : alarm_(alarm), will_ring_(alarm->Set(first_ring)) {
   saved_ = ChangeMask(SIG_UNBLOCK, OnlyAlarm());
 }
 

@@ -7,15 +7,19 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/stat.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "os.h"
 
+#ifndef AT_STATX_FORCE_SYNC
+#define AT_STATX_FORCE_SYNC 0x2000
+#endif
 #ifndef F_OFD_SETLK
+#define F_OFD_GETLK 36
 #define F_OFD_SETLK 37
 #define F_OFD_SETLKW 38
 #endif
@@ -24,7 +28,6 @@ namespace nfl {
 namespace {
 
 constexpr int64_t kSecond = 1000000000;
-constexpr int64_t kRingInterval = 1000000;
 
 struct timespec ToTimespec(int64_t nanoseconds) {
   return {static_cast<time_t>(nanoseconds / kSecond), static_cast<long>(nanoseconds % kSecond)};
@@ -61,12 +64,17 @@ void Describe(const struct stat& from, FileStatus* status) {
   status->modified = FileTime(from.st_mtim);
 }
 
-int FcntlCall(int fd, int command, FcntlLock lock) {
+struct flock WholeFile(FcntlLock lock) {
   struct flock range = {};
   range.l_type = lock == FcntlLock::kUnlock   ? F_UNLCK
                  : lock == FcntlLock::kShared ? F_RDLCK
                                               : F_WRLCK;
   range.l_whence = SEEK_SET;  // and length 0: to the end of the file, wherever that will be
+  return range;
+}
+
+int FcntlCall(int fd, int command, FcntlLock lock) {
+  struct flock range = WholeFile(lock);
   return syscall(SYS_fcntl, fd, command, &range) == -1 ? errno : 0;
 }
 
@@ -125,6 +133,57 @@ int DuplicateAboveStandard(int fd, int* copy) {
   return *copy == -1 ? errno : 0;
 }
 
+namespace {
+
+// Those of linux/magic.h and fs/ that have a server, or may have one (FUSE: sshfs, and what Docker
+// Desktop shares).
+constexpr uint32_t kNfs = 0x6969;
+constexpr uint32_t k9p = 0x01021997;
+constexpr uint32_t kOtherNetworks[] = {
+    0x517B,      // smb
+    0xFE534D42,  // smb2
+    0xFF534D42,  // cifs
+    0x00C36400,  // ceph
+    0x5346414F,  // afs
+    0x73757245,  // coda
+    0x65735546,  // fuse
+    0x0BD00BD0,  // lustre
+    0x47504653,  // gpfs
+    0x786F4256,  // vboxsf
+};
+
+}  // namespace
+
+FileSystem FileSystemOf(int fd, const FileIdentity& identity) {
+  // One on a block device is this machine's; only the others have the device number 0:n
+  // (set_anon_super). Saves a call in the hot path.
+  if ((identity.device & 0xfff00) != 0) return {};
+  struct statfs found;
+  if (syscall(SYS_fstatfs, fd, &found) == -1) return {true, true, false};
+  const uint32_t type = static_cast<uint32_t>(found.f_type);
+  if (type == kNfs) return {true, true, true};
+  // Blocking, 9p asks the server again every 30 seconds (v9fs_file_do_lock), and EAGAIN ends it.
+  if (type == k9p) return {true, false, false};
+  for (const uint32_t network : kOtherNetworks) {
+    if (type == network) return {true, true, false};
+  }
+  return {};
+}
+
+int AskServer(int directory, const char* path) {
+  struct statx found;
+  const int flags = AT_STATX_FORCE_SYNC | (*path == '\0' ? AT_EMPTY_PATH : 0);
+  return syscall(SYS_statx, directory, path, flags, STATX_BASIC_STATS, &found) == -1 ? errno : 0;
+}
+
+int SyncData(int fd) { return fdatasync(fd) == -1 ? errno : 0; }
+
+int FcntlTest(int fd, FcntlLock lock) {
+  struct flock range = WholeFile(lock);
+  if (syscall(SYS_fcntl, fd, F_OFD_GETLK, &range) == -1) return errno;
+  return range.l_type == F_UNLCK ? 0 : EAGAIN;
+}
+
 int FcntlTry(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLK, lock); }
 int FcntlWait(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLKW, lock); }
 
@@ -151,116 +210,6 @@ void Park(std::atomic<uint32_t>* word, uint32_t expected, int64_t deadline) {
 
 void UnparkAll(std::atomic<uint32_t>* word) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
-}
-
-// --- Signals ------------------------------------------------------------------------------------
-//
-// Sets are the kernel's: 64 bits, signal n in bit n-1. 32 to 34 belong to the C libraries
-// (setuid(2) in a threaded process waits for every thread to answer one of them), so they are
-// never blocked here and never used as the alarm's.
-
-namespace {
-
-constexpr uint64_t Bit(int number) { return uint64_t{1} << (number - 1); }
-constexpr uint64_t kNeverBlocked = Bit(SIGSEGV) | Bit(SIGBUS) | Bit(SIGFPE) | Bit(SIGILL) |
-                                   Bit(SIGTRAP) | Bit(SIGSYS) | Bit(SIGABRT) | Bit(32) | Bit(33) |
-                                   Bit(34);
-
-uint64_t ChangeMask(int how, uint64_t set) {
-  uint64_t before = 0;
-  syscall(SYS_rt_sigprocmask, how, &set, &before, sizeof set);
-  return before;
-}
-
-// The number of the alarm's signal, 0 before it is needed. Chosen once per process among the
-// real-time signals that nobody handles. A thread that loses the race uses the winner's.
-std::atomic<int> alarm_signal{0};
-Mutex alarm_signal_mutex;
-
-extern "C" void OnAlarm(int) {}
-
-int AlarmSignal() {
-  int number = alarm_signal.load(std::memory_order_acquire);
-  if (number != 0) return number;
-  MutexHeld held(&alarm_signal_mutex);
-  number = alarm_signal.load(std::memory_order_acquire);
-  for (int candidate = 40; number == 0 && candidate < 64; ++candidate) {
-    struct sigaction action = {};
-    if (sigaction(candidate, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) continue;
-    action.sa_handler = OnAlarm;
-    action.sa_flags = SA_ONSTACK;  // and not SA_RESTART: the call must end
-    if (sigaction(candidate, &action, nullptr) == 0) number = candidate;
-  }
-  alarm_signal.store(number, std::memory_order_release);
-  return number;
-}
-
-}  // namespace
-
-void KeepSignalsFromThisThread() {
-  const int alarm = AlarmSignal();
-  ChangeMask(SIG_SETMASK, ~(kNeverBlocked | (alarm == 0 ? 0 : Bit(alarm))));
-}
-
-SignalsBlocked::SignalsBlocked() : saved_(ChangeMask(SIG_BLOCK, ~kNeverBlocked)) {}
-SignalsBlocked::~SignalsBlocked() { ChangeMask(SIG_SETMASK, saved_); }
-
-// A POSIX timer (timer_create(2)) does all that is asked of an alarm: it is directed at one thread
-// (SIGEV_THREAD_ID), it repeats, its one queue entry is allocated beforehand, and the kernel starts
-// the next interval only when the last signal was delivered.
-
-bool Alarm::MakeReady() {
-  if (!exists_ && !Create()) return false;
-  struct sigaction action = {};
-  return sigaction(AlarmSignal(), nullptr, &action) == 0 && action.sa_handler == OnAlarm &&
-         (action.sa_flags & SA_RESTART) == 0;
-}
-
-bool Alarm::Create() {
-  const int number = AlarmSignal();
-  if (number == 0) return false;
-  struct sigevent event = {};
-  event.sigev_notify = SIGEV_THREAD_ID;
-  event.sigev_signo = number;
-  event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
-  int timer = 0;
-  if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) == -1) return false;
-  timer_ = timer;
-  exists_ = true;
-  return true;
-}
-
-void Alarm::Destroy() {
-  if (exists_) syscall(SYS_timer_delete, static_cast<int>(timer_));
-  exists_ = false;
-}
-
-void Alarm::Set(int64_t monotonic_time) {
-  struct itimerspec times = {};
-  // A time that has passed rings at once; zero would disarm.
-  times.it_value = ToTimespec(monotonic_time > 0 ? monotonic_time : 1);
-  times.it_interval = ToTimespec(kRingInterval);
-  syscall(SYS_timer_settime, static_cast<int>(timer_), TIMER_ABSTIME, &times, nullptr);
-}
-
-void Alarm::Disarm() {
-  struct itimerspec never = {};
-  syscall(SYS_timer_settime, static_cast<int>(timer_), 0, &never, nullptr);
-}
-
-AlarmWindow::AlarmWindow(Alarm* alarm, int64_t first_ring) : alarm_(alarm) {
-  alarm->Set(first_ring);
-  saved_ = ChangeMask(SIG_UNBLOCK, Bit(AlarmSignal()));
-}
-
-AlarmWindow::~AlarmWindow() {
-  const uint64_t alarm = Bit(AlarmSignal());
-  ChangeMask(SIG_BLOCK, alarm);
-  alarm_->Disarm();
-  const struct timespec at_once = {};
-  while (syscall(SYS_rt_sigtimedwait, &alarm, nullptr, &at_once, sizeof alarm) > 0) {
-  }
-  ChangeMask(SIG_SETMASK, saved_);
 }
 
 }  // namespace nfl

@@ -29,14 +29,27 @@ class Descriptor {
 
 StaleLock Left() { return {}; }
 
-// ENOENT: it vanished meanwhile, which is no failure; nor is a link or something else in its place.
+// It vanished meanwhile (ESTALE: on the server), which is no failure; nor is a link or something
+// else in its place.
 StaleLock Failed(Syscall call, int number) {
-  if (number == ENOENT || number == ENOTDIR || number == ELOOP || number == ENXIO) return Left();
+  if (number == ENOENT || number == ESTALE || number == ENOTDIR || number == ELOOP ||
+      number == ENXIO) {
+    return Left();
+  }
   return {StaleLock::Fate::kFailed, {call, number}, 0};
 }
 
 bool IsStale(const FileStatus& status, int64_t max_age) {
   return status.kind == FileKind::kRegular && WallClockNanoseconds() - status.modified > max_age;
+}
+
+// Whether the name is still that of the locked file. What is cached of a server's names can be old
+// by a minute, and would have a file removed that another machine made and holds.
+bool StillNames(int directory, const char* name, int fd, FileStatus* locked) {
+  FileStatus named;
+  return StatDescriptor(fd, locked) == 0 &&
+         (!FileSystemOf(fd, locked->identity).network || AskServer(directory, "") == 0) &&
+         StatAt(directory, name, &named) == 0 && locked->identity == named.identity;
 }
 
 StaleLock RemoveIn(int directory, const char* name, int64_t max_age, bool dry_run, void* content,
@@ -52,12 +65,10 @@ StaleLock RemoveIn(int directory, const char* name, int64_t max_age, bool dry_ru
   }
   StaleLock result;
   FileStatus locked;
-  FileStatus named;
   const int busy = FcntlTry(file.fd(), FcntlLock::kExclusive);
   if (busy != 0) {
     if (busy != EAGAIN) result = Failed(Syscall::kFcntl, busy);
-  } else if (StatDescriptor(file.fd(), &locked) == 0 && StatAt(directory, name, &named) == 0 &&
-             locked.identity == named.identity && IsStale(locked, max_age)) {
+  } else if (StillNames(directory, name, file.fd(), &locked) && IsStale(locked, max_age)) {
     const ssize_t length = pread(file.fd(), content, content_size, 0);
     result.content_length = length > 0 ? static_cast<int>(length) : 0;
     if (dry_run || unlinkat(directory, name, 0) == 0) {

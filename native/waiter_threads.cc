@@ -1,6 +1,7 @@
 #include "waiter_threads.h"
 
 #include "libuv.h"
+#include "wait_jobs.h"
 
 namespace nfl {
 namespace {
@@ -78,16 +79,19 @@ PollList poll_list;
 
 enum class Blocked { kEnded, kCannotBlock };
 
+// Blocks until the lock is granted, or the wait is over for another reason.
 Blocked BlockInKernel(Wait* wait, Alarm* alarm, Outcome* outcome, OsError* error) {
   // A thread that could not be interrupted would ignore the deadline and cancellation.
   if (!alarm->MakeReady()) return Blocked::kCannotBlock;
-  if (wait->deadline != kForever) alarm->Set(wait->deadline);
-  if (!wait->waits->Attach(wait, alarm)) {
-    *outcome = Outcome::kCancelled;
-    return Blocked::kEnded;
-  }
+  if (wait->deadline != kForever && !alarm->Set(wait->deadline)) return Blocked::kCannotBlock;
+  *outcome = Outcome::kCancelled;
+  if (!wait->waits->Attach(wait, alarm)) return Blocked::kEnded;
   for (;;) {
     *outcome = wait->file.LockUnlessInterrupted(wait->mode, error);
+    if (*outcome == Outcome::kCannotWait) {
+      wait->waits->Detach(wait);
+      return Blocked::kCannotBlock;
+    }
     if (*outcome != Outcome::kBusy) return Blocked::kEnded;
     if (wait->state.load(std::memory_order_acquire) != Wait::kWaiting) {
       *outcome = Outcome::kCancelled;
@@ -100,8 +104,27 @@ Blocked BlockInKernel(Wait* wait, Alarm* alarm, Outcome* outcome, OsError* error
   }
 }
 
+Blocked Run(Wait* wait, Alarm* alarm, Outcome* outcome, OsError* error) {
+  if (wait->job == Wait::kLock && !wait->opens) return BlockInKernel(wait, alarm, outcome, error);
+  for (;;) {
+    // Without an alarm: where a server takes longer than the ring's interval to answer, no call
+    // would ever come to its end.
+    *outcome = TryJob(wait, error);
+    if (*outcome != Outcome::kBusy) return Blocked::kEnded;
+    if (MonotonicNanoseconds() >= wait->deadline) {
+      *outcome = Outcome::kTimedOut;
+      return Blocked::kEnded;
+    }
+    const Blocked result = BlockInKernel(wait, alarm, outcome, error);
+    if (result == Blocked::kCannotBlock || *outcome != Outcome::kReplaced) return result;
+    wait->waits->Detach(wait);
+    alarm->Disarm();
+    wait->file.Close();
+  }
+}
+
 void Finish(Wait* wait, Outcome outcome, const OsError& error) {
-  if (outcome != Outcome::kGranted) wait->file.Close();
+  EndJob(wait, outcome);
   wait->waits->Finish(wait, outcome, error);  // the last use of the wait
 }
 
@@ -125,7 +148,7 @@ void WorkerBody(void* argument) {
     Wait* wait = worker->assigned;
     Outcome outcome = Outcome::kBusy;
     OsError error;
-    const Blocked result = BlockInKernel(wait, &worker->alarm, &outcome, &error);
+    const Blocked result = Run(wait, &worker->alarm, &outcome, &error);
     if (result == Blocked::kCannotBlock) {
       wait->cannot_block = true;
       if (!Poll(wait)) PollHere();
@@ -193,9 +216,11 @@ void PollRound() {
       may_hand_over = false;  // asking once a round is enough
     }
     OsError error;
-    const Outcome outcome = wait->file.TryLock(wait->mode, &error);
+    const Outcome outcome = TryJob(wait, &error);
     if (outcome != Outcome::kBusy) {
       Finish(wait, outcome, error);
+    } else if (MonotonicNanoseconds() >= wait->deadline) {
+      Finish(wait, Outcome::kTimedOut, {});
     } else if (!poll_list.Add(wait)) {
       Finish(wait, Outcome::kCancelled, {});
     }

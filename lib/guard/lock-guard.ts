@@ -1,9 +1,10 @@
-import { type LockError, lockReleased } from '../errors.js';
+import { lockReleased } from '../errors.js';
 import type { LockHolder } from '../holder/lock-holder.js';
-import type { Grant, LockFile } from '../lock-file.js';
+import type { Grant } from '../holder/recorder.js';
+import type { LockFile } from '../lock-file.js';
 import type { LockMode } from '../lock-mode.js';
 import { untrack } from './leak-detector.js';
-import type { LossWatch } from './loss-watch.js';
+import type { FindLoss, LossWatch } from './loss-watch.js';
 
 /**
  * Possession of a lock. It ends with {@link LockGuard.release}, or with the thread or process that has it;
@@ -165,7 +166,10 @@ export class Guard implements LockGuard {
   get lost(): AbortSignal {
     if (this.#lost === undefined && this.#held) {
       const { LossWatch } = require('./loss-watch.js') as typeof import('./loss-watch.js');
-      this.#loss = new LossWatch(this.path, lossFinder(this.file, this.handle));
+      const { path, file, handle } = this;
+      this.#loss = file.isOnNetwork(handle)
+        ? new LossWatch(null, remoteLossFinder(file, handle))
+        : new LossWatch(path, lossFinder(file, handle));
       this.#lost = this.#loss.signal;
     }
     this.#lost ??= new AbortController().signal;
@@ -198,7 +202,7 @@ export class Guard implements LockGuard {
 
   /** Marks the record released, and keeps the lock to the very end. */
   recordRelease(): void {
-    if (this.#held && this.grant !== null) this.file.recordRelease(this.handle, this.grant, false);
+    if (this.#held && this.grant !== null) this.file.recorder.recordRelease(this.handle, this.grant, false);
   }
 
   untilExit(): void {
@@ -223,10 +227,23 @@ export class Guard implements LockGuard {
 }
 
 /** Not a method: a watch that kept its guard alive would keep the leak detector from noticing it. */
-function lossFinder(file: LockFile, handle: number): () => LockError | null {
-  return () => {
+function lossFinder(file: LockFile, handle: number): FindLoss {
+  return (onLoss) => {
     const error = file.verify(handle);
-    return error?.code === 'ERR_LOCK_LOST' ? error : null;
+    if (error?.code === 'ERR_LOCK_LOST') onLoss(error);
+  };
+}
+
+/** Asks the server on another thread, and not again before it has answered. */
+function remoteLossFinder(file: LockFile, handle: number): FindLoss {
+  let isAsking = false;
+  return (onLoss) => {
+    if (isAsking) return;
+    isAsking = true;
+    void file.findLoss(handle).then((loss) => {
+      isAsking = false;
+      if (loss !== null) onLoss(loss);
+    });
   };
 }
 

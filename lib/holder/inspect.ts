@@ -1,7 +1,9 @@
 import { type BigIntStats, closeSync, constants as fs, lstatSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fromFileSystemError, LockError, notAFile, systemError } from '../errors.js';
+import { kernelWaitsOf } from '../kernel-waits.js';
 import type { LockMechanism, LockMode } from '../lock-mode.js';
+import { failure, GRANTED, loadNative } from '../native.js';
 import { type HolderRecord, holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
 import { identify, isTableComplete, type LockTable, locksIn, readTable, readTableSync } from './kernel-locks.js';
 import type { LockHolder, LockReport } from './lock-holder.js';
@@ -52,6 +54,30 @@ function commandIn(table: LockTable | null, pid: number): string | null {
   return command;
 }
 
+/** A lock file on a server, as a thread has found it: this one must not wait for the answer. */
+interface RemoteFile {
+  readonly identity: { dev: bigint; ino: bigint };
+  readonly record: HolderRecord | null;
+}
+
+/** Null: there is none. Rejects where the path names something else, or cannot be looked at. */
+async function lookOffThread(path: string): Promise<RemoteFile | null> {
+  const native = loadNative(path);
+  const { outcome, content } = await kernelWaitsOf(native).ask((_, handle) => native.startInspect(handle, path));
+  if (outcome === GRANTED && content !== undefined) {
+    const identity = { dev: content.readBigUInt64LE(0), ino: content.readBigUInt64LE(8) };
+    return { identity, record: parseRecord(content.subarray(16)) };
+  }
+  const error = failure(outcome, path);
+  if (isMissing(error)) return null;
+  throw error;
+}
+
+/** ESTALE: another machine has removed it. */
+function isMissing({ code }: { code?: string | undefined }): boolean {
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ESTALE';
+}
+
 /** This process, as the holder of a lock that one of its guards holds. */
 export function holderHere(path: string): LockHolder | null {
   return holderWithPid(process.pid, readRecord(path), null);
@@ -79,9 +105,19 @@ export function findHolderSync(path: string, mechanism: LockMechanism): LockHold
   return holderIn(readTableSync(), path, mechanism);
 }
 
-/** The same, without blocking this thread. Never rejects. */
-export async function findHolder(path: string, mechanism: LockMechanism): Promise<LockHolder | null> {
-  return holderIn(await readTable(), path, mechanism);
+/** The same, without blocking this thread. `here`: a guard of this thread holds it. Never rejects. */
+export async function findHolder(
+  path: string,
+  mechanism: LockMechanism,
+  onNetwork: boolean,
+  here: boolean,
+): Promise<LockHolder | null> {
+  if (!onNetwork) return here ? holderHere(path) : holderIn(await readTable(), path, mechanism);
+  const [table, file] = await Promise.all([here ? null : readTable(), lookOffThread(path).catch(() => null)]);
+  if (here) return holderWithPid(process.pid, file?.record ?? null, null);
+  if (file === null) return null;
+  const pid = table === null ? -1 : pidOfHolder(table, identify(file.identity).name, mechanism);
+  return holderWithPid(pid, file.record, table);
 }
 
 /** The lock file; null when there is none. Where the path names something else, throws what locking it would throw. */
@@ -95,8 +131,9 @@ function findFile(path: string): BigIntStats | null {
   } catch (error) {
     if (error instanceof LockError) throw error;
     const cause = error as NodeJS.ErrnoException;
-    if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR') return null;
-    throw fromFileSystemError(cause, path);
+    const failed = fromFileSystemError(cause, path);
+    if (isMissing(failed)) return null;
+    throw failed;
   }
 }
 
@@ -116,7 +153,13 @@ export async function inspectOffThread(
   path: string,
   mechanism: LockMechanism,
   heldHere: LockMode | null,
+  onNetwork: boolean,
 ): Promise<LockReport> {
+  if (onNetwork) {
+    const file = await lookOffThread(path);
+    if (file === null) return missing(path);
+    return inspectFile(path, mechanism, heldHere, file.identity, file.record, await readTable());
+  }
   const inspection = inspectWithTables(path, mechanism, heldHere);
   let step = inspection.next(null);
   while (!step.done) step = inspection.next(await readTable());
@@ -132,7 +175,7 @@ function* inspectWithTables(
   for (let attempt = 1; ; attempt++) {
     const before = readRecord(path);
     const file = findFile(path);
-    if (file === null) return reportOf(path, 'missing', { waiting: 0, abandoned: false });
+    if (file === null) return missing(path);
     const table = yield;
     const report = inspectFile(path, mechanism, heldHere, file, before, table);
     if (report.state !== 'free') return report;
@@ -150,7 +193,7 @@ function inspectFile(
   path: string,
   mechanism: LockMechanism,
   heldHere: LockMode | null,
-  file: BigIntStats,
+  file: { dev: bigint; ino: bigint },
   record: HolderRecord | null,
   table: LockTable | null,
 ): LockReport {
@@ -178,6 +221,10 @@ function inspectFile(
   }
   const holders = holder === null ? [] : [holder];
   return reportOf(path, 'held', { mode: heldHere ?? 'exclusive', holder, holders, waiting, abandoned: false });
+}
+
+function missing(path: string): LockReport {
+  return reportOf(path, 'missing', { waiting: 0, abandoned: false });
 }
 
 function reportOf(path: string, state: LockReport['state'], known: Partial<LockReport>): LockReport {

@@ -1,6 +1,7 @@
-import { closeSync, openSync, read, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { LockMechanism, LockMode } from '../lock-mode.js';
+import { isLocalDevice } from '../mounts.js';
 import { seesEveryProcess } from './process-info.js';
 
 /**
@@ -35,9 +36,6 @@ export interface LockTable {
   readonly commands: Map<number, string | null>;
 }
 
-/** File systems whose locks can be held by another machine, or by another kernel. */
-const REMOTE = /^(nfs|nfs4|cifs|smb3|smbfs|ceph|9p|virtiofs|afs|gfs2|ocfs2|lustre|gpfs|glusterfs|fuse(\..*)?)$/;
-
 /** A file's device (major:minor, decimal) and how the table names it. */
 export function identify({ dev, ino }: { dev: bigint; ino: bigint }): { device: string; name: string } {
   // As gnu_dev_major and gnu_dev_minor of <sys/sysmacros.h> take a device number apart.
@@ -52,26 +50,7 @@ export function identify({ dev, ino }: { dev: bigint; ino: bigint }): { device: 
  * on another machine, or listed under other numbers.
  */
 export function isTableComplete(device: string): boolean {
-  return seesEveryProcess() && isLocalMount(device);
-}
-
-/**
- * Whether the device is that of a mounted file system on this machine. Btrfs subvolumes and some
- * overlays give their files a device number that no mount has, and the table does not use
- * (proc(5), /proc/self/mountinfo: field 3 is the device, and the type follows the dash).
- */
-function isLocalMount(device: string): boolean {
-  let mounts: string;
-  try {
-    mounts = readFileSync('/proc/self/mountinfo', 'utf8');
-  } catch {
-    return false;
-  }
-  for (const line of mounts.split('\n')) {
-    const fields = line.split(' ');
-    if (fields[2] === device) return !REMOTE.test(fields[fields.indexOf('-', 6) + 1] ?? '');
-  }
-  return false;
+  return seesEveryProcess() && isLocalDevice(device);
 }
 
 /** The entries of the table for a file, if they are of locks that conflict with those of the mechanism. */

@@ -1,6 +1,6 @@
 import type { LockError } from '../errors.js';
 import { Guard, type JobLockGuard } from '../guard/lock-guard.js';
-import type { Grant } from '../lock-file.js';
+import type { Grant } from '../holder/recorder.js';
 
 /** The guards of a manager: by job those that their callers have, and apart from them all others. */
 export class ManagedGuards {

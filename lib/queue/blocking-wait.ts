@@ -1,8 +1,8 @@
 import { now } from '../clock.js';
 import { deadlock } from '../errors.js';
+import { kernelWaitsOf, type WaitOwner } from '../kernel-waits.js';
 import type { Attempt, LockFile } from '../lock-file.js';
 import { BUSY, failure, GRANTED, type Native, REPLACED } from '../native.js';
-import { kernelWaitsOf, type WaitOwner } from './kernel-waits.js';
 
 /** Returns to JavaScript this often (ms), so that a worker that is being terminated ends. */
 const SLICE = 50;

@@ -1,5 +1,5 @@
 import { clearTimeout, now, setTimeout } from '../clock.js';
-import { findHolder, holderHere, inspectOffThread } from '../holder/inspect.js';
+import { findHolder, inspectOffThread } from '../holder/inspect.js';
 import type { LockHolder, LockReport } from '../holder/lock-holder.js';
 import type { LockMechanism, LockMode } from '../lock-mode.js';
 
@@ -28,12 +28,12 @@ export class HolderLookup {
   ) {}
 
   /** `here`: a guard of this thread is known to conflict. */
-  start(here: boolean): Promise<LockHolder | null> {
+  start(here: boolean, onNetwork: boolean): Promise<LockHolder | null> {
     if (now() - this.#askedAt > LOOKUP_TTL_MS || here !== this.#here) {
       this.#askedAt = now();
       this.#here = here;
-      this.#answered = here;
-      const answer = here ? Promise.resolve(holderHere(this.path)) : findHolder(this.path, this.mechanism);
+      this.#answered = here && !onNetwork;
+      const answer = findHolder(this.path, this.mechanism, onNetwork, here);
       this.#answer = answer;
       void answer.then(() => {
         if (answer === this.#answer) this.#answered = true;
@@ -43,8 +43,8 @@ export class HolderLookup {
   }
 
   /** The same for a wait that has timed out: null if the answer takes too long. */
-  async finish(here: boolean): Promise<LockHolder | null> {
-    const answer = this.start(here);
+  async finish(here: boolean, onNetwork: boolean): Promise<LockHolder | null> {
+    const answer = this.start(here, onNetwork);
     if (this.#answered) return answer;
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<null>((resolve) => {
@@ -56,10 +56,10 @@ export class HolderLookup {
   }
 
   /** The report of `inspect`, made without blocking this thread. */
-  report(heldHere: LockMode | null): Promise<LockReport> {
+  report(heldHere: LockMode | null, onNetwork: boolean): Promise<LockReport> {
     if (this.#report === undefined || now() - this.#reportedAt > LOOKUP_TTL_MS) {
       this.#reportedAt = now();
-      this.#report = inspectOffThread(this.path, this.mechanism, heldHere);
+      this.#report = inspectOffThread(this.path, this.mechanism, heldHere, onNetwork);
     }
     return this.#report;
   }

@@ -12,11 +12,13 @@ import { prepareToTrack, track } from '../guard/leak-detector.js';
 import { type Guard, type GuardOwner, type GuardSource, type NewGuard, newGuard } from '../guard/lock-guard.js';
 import { findHolderSync, holderHere } from '../holder/inspect.js';
 import { isExiting } from '../holder/process-info.js';
+import type { Grant } from '../holder/recorder.js';
+import type { WaitOwner } from '../kernel-waits.js';
 import { type Attempt, LockFile, type LockFileSettings } from '../lock-file.js';
 import type { LockMechanism, LockMode } from '../lock-mode.js';
+import { isOnNetwork } from '../mounts.js';
 import { BUSY, GRANTED, loadNative, type Native, REPLACED } from '../native.js';
 import { waitOnThisThread } from './blocking-wait.js';
-import type { WaitOwner } from './kernel-waits.js';
 import { LocalGrantBudget } from './local-grant-budget.js';
 import { type Grantor, PendingAcquisitions } from './pending-acquisitions.js';
 import { type LockRequest, Waiter } from './waiter.js';
@@ -39,7 +41,13 @@ export class PathLock implements GuardOwner, Grantor {
   retired = false;
   #exclusiveGuards = 0;
   #sharedGuards = 0;
+  /** On a server, where nothing that `acquire` does may block this thread. */
+  isOnNetwork: boolean;
+  /** Told by an open file, and not only by its path. */
+  #isOnNetworkForSure = false;
   readonly #pending: PendingAcquisitions;
+  /** Attempts on threads that pass the queue. */
+  #attempts = 0;
   readonly #budget: LocalGrantBudget;
   readonly #native: Native;
 
@@ -48,12 +56,13 @@ export class PathLock implements GuardOwner, Grantor {
     readonly mechanism: LockMechanism,
   ) {
     this.#native = loadNative(path);
+    this.isOnNetwork = isOnNetwork(path);
     this.#budget = new LocalGrantBudget(this.#native);
     this.#pending = new PendingAcquisitions(this.#native, this);
   }
 
   get idle(): boolean {
-    return this.heldHere === null && this.#pending.first === null;
+    return this.heldHere === null && this.#pending.first === null && this.#attempts === 0;
   }
 
   get heldHere(): LockMode | null {
@@ -86,7 +95,9 @@ export class PathLock implements GuardOwner, Grantor {
   #acquire(source: GuardSource, request: LockRequest, caller: (...args: never[]) => unknown): Promise<Guard> {
     const { exclusive, timeout } = request;
     let handle = -1;
-    if (this.#pending.first === null || timeout === 0) {
+    if (this.isOnNetwork) {
+      if (timeout === 0) return this.#attemptOnThread(source, request, caller);
+    } else if (this.#pending.first === null || timeout === 0) {
       try {
         const attempt = this.#firstAttempt(source.file, exclusive);
         handle = attempt.handle;
@@ -97,15 +108,40 @@ export class PathLock implements GuardOwner, Grantor {
         return Promise.reject(error);
       }
     }
+    return this.#wait(this.#pending, source, request, handle, caller);
+  }
+
+  /** One attempt, which passes the queue by being in one of its own. */
+  async #attemptOnThread(
+    source: GuardSource,
+    request: LockRequest,
+    caller: (...args: never[]) => unknown,
+  ): Promise<Guard> {
+    this.#attempts++;
+    try {
+      return await this.#wait(new PendingAcquisitions(this.#native, this), source, request, -1, caller);
+    } finally {
+      this.#attempts--;
+    }
+  }
+
+  #wait(
+    queue: PendingAcquisitions,
+    source: GuardSource,
+    request: LockRequest,
+    handle: number,
+    caller: (...args: never[]) => unknown,
+  ): Promise<Guard> {
+    const { exclusive } = request;
     return new Promise((resolve, reject) => {
       const guard = source.newGuard(this, source.file, exclusive);
-      const waiter = new Waiter(request, source, guard, resolve, reject, this.#pending);
+      const waiter = new Waiter(request, source, guard, resolve, reject, queue);
       // Takes 1.4 to 3 us: little in a wait for another process, much in one for a task of this thread.
       if (!this.conflictsLocally(exclusive)) {
         waiter.callSite = {};
         Error.captureStackTrace?.(waiter.callSite, caller);
       }
-      this.#pending.add(waiter, handle);
+      queue.add(waiter, handle);
     });
   }
 
@@ -147,7 +183,7 @@ export class PathLock implements GuardOwner, Grantor {
     const { exclusive, file, grant, handle, exposed } = guard;
     if (exclusive) this.#exclusiveGuards--;
     else this.#sharedGuards--;
-    if (grant !== null) file.recordRelease(handle, grant, undelivered);
+    if (grant !== null) file.recorder.recordRelease(handle, grant, undelivered);
     const next = this.#pending.first;
     if (next !== null && !isExiting()) {
       this.#releaseTo(next, guard);
@@ -188,15 +224,23 @@ export class PathLock implements GuardOwner, Grantor {
 
   attempt(file: LockFile, exclusive: boolean, handle: number, createParents: boolean): Attempt {
     if (this.#budget.isSpent && this.#exclusiveGuards + this.#sharedGuards === 0) this.#budget.yieldToOtherProcesses();
-    return file.attempt(exclusive, handle, createParents);
+    const attempt = file.attempt(exclusive, handle, createParents);
+    if (!this.#isOnNetworkForSure) {
+      this.#isOnNetworkForSure = true;
+      this.isOnNetwork = this.#native.isOnNetwork(attempt.handle);
+    }
+    return attempt;
   }
 
-  grant(handle: number, guard: Guard): void {
+  grant(handle: number, guard: Guard, recorded: Grant | null): void {
     const { exclusive, file } = guard;
     if (exclusive) this.#exclusiveGuards++;
     else this.#sharedGuards++;
     this.#pending.suspendIfConflicting();
-    guard.begin(handle, exclusive && file.settings.recordHolder ? file.recordGrant(handle) : null);
+    guard.begin(
+      handle,
+      recorded ?? (exclusive && file.settings.recordHolder ? file.recorder.recordGrant(handle) : null),
+    );
   }
 
   onKernelWaitEnded(): void {
@@ -204,7 +248,7 @@ export class PathLock implements GuardOwner, Grantor {
   }
 
   #grantHere(handle: number, guard: Guard): Guard {
-    this.grant(handle, guard);
+    this.grant(handle, guard, null);
     track(guard);
     if (guard.previousHolder !== null) publishAbandoned(this.path, guard.previousHolder);
     return guard;

@@ -3,11 +3,13 @@ import { publishAbandoned } from '../diagnostics.js';
 import { LockTimeoutError } from '../errors.js';
 import { track } from '../guard/leak-detector.js';
 import type { Guard } from '../guard/lock-guard.js';
+import type { Grant } from '../holder/recorder.js';
+import { type KernelWaits, kernelWaitsOf, type WaitOwner } from '../kernel-waits.js';
 import type { Attempt, LockFile } from '../lock-file.js';
 import type { LockMechanism, LockMode } from '../lock-mode.js';
-import { failure, GRANTED, type Native, REPLACED, TIMED_OUT } from '../native.js';
+import { failure, GRANTED, type Native, REPLACED, TIMED_OUT, UNRECORDED } from '../native.js';
+import { HeadWait } from './head-wait.js';
 import { HolderLookup } from './holder-lookup.js';
-import { type KernelWaits, kernelWaitsOf, type WaitOwner } from './kernel-waits.js';
 import { type Waiter, type WaiterEvents, WaiterQueue } from './waiter.js';
 
 /** A thread ends its wait at the deadline by itself; the wait is cancelled only when that is later than this (ms). */
@@ -17,14 +19,16 @@ const THREAD_GRACE = 5;
 export interface Grantor {
   readonly path: string;
   readonly mechanism: LockMechanism;
+  /** On a server: only threads touch the file. */
+  readonly isOnNetwork: boolean;
   /** How guards of this thread hold the lock; null when there are none. */
   readonly heldHere: LockMode | null;
   /** Whether a guard held by this thread conflicts with that mode. */
   conflictsLocally(exclusive: boolean): boolean;
   /** See {@link LockFile.attempt}. */
   attempt(file: LockFile, exclusive: boolean, handle: number, createParents: boolean): Attempt;
-  /** The guard has the lock from now on. */
-  grant(handle: number, guard: Guard): void;
+  /** The guard has the lock from now on. `recorded`: what a thread has recorded of it. */
+  grant(handle: number, guard: Guard, recorded: Grant | null): void;
   /** A wait in the kernel has ended: another process has held the lock, or could have. */
   onKernelWaitEnded(): void;
 }
@@ -34,7 +38,7 @@ export interface Grantor {
  *
  * - `#waiters`: only the head is ever tried, or waits in the kernel, and not even that while a guard of this
  *   thread conflicts with it.
- * - `#inKernel`: the head, while it waits in the kernel. Its open file is the wait's then.
+ * - `#inKernel`: the head, while it waits in the kernel.
  *
  * A waiter leaves the queue exactly once, by `deliver` or by `#dismiss`: on grant, timeout, abort or failure,
  * whichever reaches this thread first. What comes for it later finds that it is not queued.
@@ -52,10 +56,10 @@ export interface Grantor {
  */
 export class PendingAcquisitions implements WaitOwner, WaiterEvents {
   readonly #waiters = new WaiterQueue();
-  #inKernel: Waiter | null = null;
+  /** Made with the first wait. */
+  #wait: HeadWait | undefined;
   #pumpIsScheduled = false;
   readonly #lookup: HolderLookup;
-  /** Made with the first wait. */
   #kernelWaits: KernelWaits | undefined;
 
   constructor(
@@ -74,9 +78,20 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
     return this.#kernelWaits;
   }
 
+  get #headWait(): HeadWait {
+    this.#wait ??= new HeadWait(this.#waits, this);
+    return this.#wait;
+  }
+
+  /** The head, while it waits in the kernel. */
+  get #inKernel(): Waiter | null {
+    return this.#wait === undefined ? null : this.#wait.head;
+  }
+
   /** `handle`: the open file of the first attempt, which found the lock held; or -1 when there was none. */
   add(waiter: Waiter, handle: number): void {
-    if (waiter.request.timeout === 0) {
+    const { timeout } = waiter.request;
+    if (timeout === 0 && (!this.lock.isOnNetwork || this.lock.conflictsLocally(waiter.exclusive))) {
       waiter.source.file.keepOrClose(handle);
       this.#waits.ref();
       this.#rejectWithTimeout(waiter);
@@ -96,14 +111,16 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
     this.#waiters.add(waiter);
     this.#waits.ref();
     // With an open file it is the head, and has just tried: no need to try again.
-    if (handle >= 0 && !this.lock.conflictsLocally(waiter.exclusive)) this.#waitInKernel(waiter, handle);
+    if (handle >= 0 && !this.lock.conflictsLocally(waiter.exclusive))
+      this.#headWait.start(waiter, handle, this.lock.isOnNetwork);
+    else if (this.lock.isOnNetwork) this.pump();
   }
 
   /** Grants the lock of that file. Resolves the promise first; what can wait runs in a microtask after it. */
   deliver(waiter: Waiter, handle: number): void {
     this.#waiters.delete(waiter);
     const { guard } = waiter;
-    this.lock.grant(handle, guard);
+    this.lock.grant(handle, guard, waiter.grant);
     waiter.resolve(guard);
     afterReactions(() => {
       waiter.stopListening();
@@ -119,13 +136,17 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
       const head = this.#waiters.first;
       if (head === null || this.#inKernel !== null || this.lock.conflictsLocally(head.exclusive)) return;
       const { handle } = head;
+      if (this.lock.isOnNetwork) {
+        this.#headWait.start(head, handle, true);
+        return;
+      }
       head.handle = -1;
       try {
         const attempt = this.lock.attempt(head.source.file, head.exclusive, handle, false);
         if (attempt.granted) {
           this.deliver(head, attempt.handle);
         } else if (now() < head.expiry) {
-          this.#waitInKernel(head, attempt.handle);
+          this.#headWait.start(head, attempt.handle, false);
         } else {
           const next = head.next;
           if (next !== null && next.handle < 0 && next.exclusive === head.exclusive) next.handle = attempt.handle;
@@ -166,26 +187,9 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
 
   // --- Waiting in the kernel ----------------------------------------------------------------------
 
-  #waitInKernel(head: Waiter, handle: number): void {
-    this.#inKernel = head;
-    head.handle = handle;
-    this.#waits.start(this, handle, head.exclusive, head.expiry - now());
-  }
-
-  /** Ends the wait of the head in the kernel. True: it had been granted the lock, and has it. */
-  #cancelKernelWait(head: Waiter): boolean {
-    this.#inKernel = null;
-    const granted = this.#waits.cancel(head.handle) === GRANTED;
-    if (!granted) head.handle = -1;
-    return granted;
-  }
-
   /** Ends the wait of the head in the kernel; it holds nothing. The caller must see to it that a pump follows. */
   suspendWait(): void {
-    const head = this.#inKernel;
-    if (head === null || !this.#cancelKernelWait(head)) return;
-    head.source.file.close(head.handle);
-    head.handle = -1;
+    this.#wait?.suspend();
   }
 
   /** The same, if a guard of this thread conflicts with the head by now. That guard's release is followed by a pump. */
@@ -197,17 +201,15 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
     this.pump();
   }
 
-  onWaitEnded(outcome: number): void {
+  onWaitEnded(outcome: number, content: Buffer | undefined): void {
     const head = this.#inKernel;
-    if (head === null) return;
-    this.#inKernel = null;
+    if (head === null || !this.#headWait.end(head, outcome, content)) return;
     this.lock.onKernelWaitEnded();
-    if (outcome === GRANTED) {
+    if (outcome === GRANTED || outcome === UNRECORDED) {
       this.deliver(head, head.handle);
       this.pump(); // shared ones come in together
       return;
     }
-    head.handle = -1;
     if (outcome === REPLACED) {
       this.pump();
     } else {
@@ -227,7 +229,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
 
   onReportDue(waiter: Waiter): void {
     const { onWait } = waiter.request;
-    const report = this.#lookup.report(this.lock.heldHere);
+    const report = this.#lookup.report(this.lock.heldHere, this.lock.isOnNetwork);
     // In a microtask of its own: what `onWait` throws is an uncaught exception, and no rejection. Where the
     // path names something that cannot be locked by now, the wait itself will say so.
     const call = (value: Awaited<typeof report>) =>
@@ -238,13 +240,13 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
   }
 
   onLookupDue(waiter: Waiter): void {
-    void this.#lookup.start(this.lock.conflictsLocally(waiter.exclusive));
+    void this.#lookup.start(this.lock.conflictsLocally(waiter.exclusive), this.lock.isOnNetwork);
   }
 
   onDeadline(waiter: Waiter, time: number): number {
     if (waiter === this.#inKernel) {
       if (time < waiter.expiry + THREAD_GRACE) return waiter.expiry + THREAD_GRACE;
-      if (this.#cancelKernelWait(waiter)) {
+      if (this.#headWait.cancel(waiter)) {
         this.deliver(waiter, waiter.handle);
         this.#schedulePump();
         return Number.POSITIVE_INFINITY;
@@ -257,7 +259,8 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
 
   #rejectWithTimeout(waiter: Waiter): void {
     const { exclusive, timeout } = waiter.request;
-    void this.#lookup.finish(this.lock.conflictsLocally(exclusive)).then((holder) => {
+    const { isOnNetwork } = this.lock;
+    void this.#lookup.finish(this.lock.conflictsLocally(exclusive), isOnNetwork).then((holder) => {
       this.#reject(waiter, new LockTimeoutError(this.lock.path, exclusive, timeout, holder, waiter.callSite));
     });
   }

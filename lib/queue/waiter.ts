@@ -1,6 +1,7 @@
 import { now } from '../clock.js';
 import type { Guard, GuardSource } from '../guard/lock-guard.js';
 import type { LockReport } from '../holder/lock-holder.js';
+import type { Grant } from '../holder/recorder.js';
 import { type OnAbort, offAbort, onAbort } from './abort-listeners.js';
 import { deadlines, type Timed } from './deadlines.js';
 import { LOOKUP_LEAD_MS } from './holder-lookup.js';
@@ -34,6 +35,10 @@ export class Waiter implements Timed {
   readonly expiry: number;
   /** Its open file, or -1: it has none. While it waits in the kernel, the file is the wait's. */
   handle = -1;
+  /** What a thread has recorded, or is recording, of its grant. */
+  grant: Grant | null = null;
+  /** Its first attempt, which may make the parents of the file, is still to come. */
+  isFirst = true;
   /** Where it was called from, for the stack of a timeout; captured only for a wait behind another process. */
   callSite: { stack?: string } | undefined;
   dueAt = 0;
@@ -80,7 +85,9 @@ export class Waiter implements Timed {
   }
 
   #nextDue(): number {
-    return Math.min(this.#reportAt, this.#lookupAt, this.expiry);
+    // 0: one attempt, however long a server takes for it.
+    const expiry = this.request.timeout === 0 ? Number.POSITIVE_INFINITY : this.expiry;
+    return Math.min(this.#reportAt, this.#lookupAt, expiry);
   }
 
   onDue(time: number): number {

@@ -41,7 +41,7 @@ class Call {
   }
 
  private:
-  static constexpr size_t kMostArguments = 4;
+  static constexpr size_t kMostArguments = 5;
 
   napi_env env_;
   void* data_ = nullptr;

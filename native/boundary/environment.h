@@ -33,7 +33,7 @@ class Environment {
 
   // --- Hot ---------------------------------------------------------------------------------------
 
-  // open(path, permissions, mechanism, mustWrite): a handle.
+  // open(path, permissions, mechanism, mustWrite, createParents): a handle.
   napi_value Open(const Call& call);
   // tryLock(handle, exclusive): the Outcome of one attempt. The file stays open if that is kBusy or
   // kGranted.
@@ -50,6 +50,8 @@ class Environment {
 
   // isWritable(handle)
   Napi::Value IsWritable(const Napi::CallbackInfo& info);
+  // isOnNetwork(handle): whether it is on a server.
+  Napi::Value IsOnNetwork(const Napi::CallbackInfo& info);
   // verify(handle): whether a locked file is still the one that its path names, and its descriptor
   // still this file: kGranted, kReplaced or a failure. Changes nothing.
   Napi::Value Verify(const Napi::CallbackInfo& info);
@@ -70,13 +72,26 @@ class Environment {
   // onWaitEnded or cancelWait. False: no thread could be started, not even one to poll; then
   // pollWaits is to be called every 10 ms.
   Napi::Value StartWait(const Napi::CallbackInfo& info);
+  // reserve(): a handle without a file, for one of those that follow. They are what blocks where
+  // the file is on a server, done by a thread (wait_jobs.h); they return and end as startWait does.
+  Napi::Value Reserve(const Napi::CallbackInfo& info);
+  // startOpening(handle, exclusive, milliseconds, readsRecord, path, permissions, mechanism,
+  // mustWrite, createParents): opens the file unless it is open, tries at least once, and waits.
+  Napi::Value StartOpening(const Napi::CallbackInfo& info);
+  // startRecord(handle, bytes, undo): writes into a locked file. Ends as kGranted or kUnrecorded;
+  // if it is cancelled, `undo` is written.
+  Napi::Value StartRecord(const Napi::CallbackInfo& info);
+  // startVerify(handle, locked): as verify(locked).
+  Napi::Value StartVerify(const Napi::CallbackInfo& info);
+  // startInspect(handle, path): kGranted, with device and inode, 64 bits each, and the first bytes.
+  Napi::Value StartInspect(const Napi::CallbackInfo& info);
   // cancelWait(handle): kCancelled, or how the wait had ended before. The file stays open if that
   // is kGranted.
   Napi::Value CancelWait(const Napi::CallbackInfo& info);
   // pollWaits(): whether to call it again.
   Napi::Value PollWaits(const Napi::CallbackInfo& info);
-  // onWaitEnded(callback): callback(handle, outcome) is called for each wait that ends by itself.
-  // The file stays open if that is kGranted. To be called once, before the first wait.
+  // onWaitEnded(callback): callback(handle, outcome, content) is called for each wait that ends by
+  // itself. The file stays open if it holds the lock. To be called once, before the first wait.
   Napi::Value OnWaitEnded(const Napi::CallbackInfo& info);
   // keepAlive(boolean): whether the event loop stays alive for waits that are pending.
   Napi::Value KeepAlive(const Napi::CallbackInfo& info);
@@ -105,6 +120,7 @@ class Environment {
   static void Notify(void* environment);
 
   OpenFiles::Entry& FileOf(const Napi::CallbackInfo& info, size_t index);
+  Wait* NewWait(const Napi::CallbackInfo& info);
   int Settle(int handle, Outcome outcome, const OsError& error);
   void NoteRelease();
   void EndWaits();

@@ -76,6 +76,26 @@ describe.skipIf(!hasCompiler)('when system calls fail', () => {
     expect(await tryLock(faulty)).toBe(true);
   });
 
+  test('missing parent directories are made again when they are removed before the file is in them', async () => {
+    const faulty = await FaultyActor.start();
+    const file = path.join(tempDir(), 'parent/child/lock');
+    faulty.inject('mkdir-vanish errno 1 10');
+    const isGranted = await faulty.actor.run((require, file) => {
+      const { FileLock } = require('../..') as typeof import('../../lib/index.js');
+      return new FileLock(file).tryAcquire()?.held;
+    }, file);
+    expect(isGranted).toBe(true);
+    expect(existsSync(file)).toBe(true);
+    expect(faulty.left()).toBe(''); // all ten were removed
+  });
+
+  test('EINTR while what was opened is identified is retried', async () => {
+    const faulty = await FaultyActor.start();
+    faulty.inject(`statx errno ${EINTR} 3`);
+    const { tryAcquire } = await everyWay(faulty, tempLock());
+    expect(tryAcquire).toBe('[object Object]'); // a guard, and no error
+  });
+
   test('a wait that no timer can end is polled: it times out, and it is granted', async () => {
     const faulty = await FaultyActor.start();
     const file = tempLock();

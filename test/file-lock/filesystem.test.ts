@@ -120,31 +120,6 @@ describe('the path of the lock file', () => {
     expect(statSync(file).isFile()).toBe(true);
   });
 
-  test('missing parent directories are created again when they are removed before the file is in them', async () => {
-    const directory = tempDir();
-    const actor = await Actor.process();
-    const removals = await actor.run((require, directory) => {
-      const fs = require('node:fs') as typeof import('node:fs');
-      const { FileLock } = require('../..') as typeof import('../../lib/index.js');
-      const lock = new FileLock(`${directory}/parent/child/lock`);
-      const mkdirSync = fs.mkdirSync;
-      let removed = 0;
-      // Stands in for a process that removes empty directories at the worst moments.
-      fs.mkdirSync = ((path: string) => {
-        const result = mkdirSync(path);
-        if (removed < 10) {
-          fs.rmdirSync(path);
-          removed++;
-        }
-        return result;
-      }) as typeof mkdirSync;
-      const guard = lock.tryAcquire();
-      return guard?.held ? removed : 'not granted';
-    }, directory);
-    expect(removals).toBe(10);
-    expect(existsSync(path.join(directory, 'parent/child/lock'))).toBe(true);
-  });
-
   test('missing parent directories are not created with createParents: false', async () => {
     const file = path.join(tempDir(), 'one', 'l');
     await expectEveryWayToFail(file, 'ENOENT', { createParents: false });

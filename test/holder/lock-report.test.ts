@@ -158,7 +158,7 @@ describe.each([
       abandoned: false,
     };
     expect(inspect(file, 'flock', mode)).toEqual(expected);
-    expect(await inspectOffThread(file, 'flock', mode)).toEqual(expected);
+    expect(await inspectOffThread(file, 'flock', mode, false)).toEqual(expected);
   });
 
   test("a recorded guard of one's own thread tells since when", () => {
@@ -190,17 +190,19 @@ describe('an inspection off the thread', () => {
 
   test.each(HELD)('says the same as one on it (heldHere: %s)', async (heldHere) => {
     const file = tempLock();
-    expect(await inspectOffThread(file, 'flock', heldHere)).toEqual(inspect(file, 'flock', heldHere));
+    expect(await inspectOffThread(file, 'flock', heldHere, false)).toEqual(inspect(file, 'flock', heldHere));
     writeFileSync(file, '');
-    expect(await inspectOffThread(file, 'flock', heldHere)).toEqual(inspect(file, 'flock', heldHere));
+    expect(await inspectOffThread(file, 'flock', heldHere, false)).toEqual(inspect(file, 'flock', heldHere));
     await holder(file, { recordHolder: true });
-    const report = await inspectOffThread(file, 'flock', heldHere);
+    const report = await inspectOffThread(file, 'flock', heldHere, false);
     expect(report).toEqual(inspect(file, 'flock', heldHere));
     expect(report).toMatchObject({ state: 'held', mode: 'exclusive' });
   });
 
   test('rejects where one on it throws', async () => {
-    await expect(inspectOffThread('/dev/null', 'flock', null)).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_A_FILE' });
+    await expect(inspectOffThread('/dev/null', 'flock', null, false)).rejects.toMatchObject({
+      code: 'ERR_LOCK_NOT_A_FILE',
+    });
   });
 
   test('shares one reading of the table with all who ask meanwhile', async () => {
@@ -209,7 +211,7 @@ describe('an inspection off the thread', () => {
     for (const file of files) writeFileSync(file, '');
     const guards = files.map((file) => new FileLock(file).acquireSync());
     opened.mockClear();
-    const reports = await Promise.all(files.map((file) => inspectOffThread(file, 'flock', null)));
+    const reports = await Promise.all(files.map((file) => inspectOffThread(file, 'flock', null, false)));
     const readings = opened.mock.calls.filter(([file]) => file === '/proc/locks').length;
     opened.mockRestore();
     for (const guard of guards) guard.release();

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Actor } from './actor.js';
 import { tempDir } from './temp-dir.js';
@@ -45,6 +45,11 @@ export class FaultyActor {
     writeFileSync(file, '');
     const env = { FAULTS: file, LD_PRELOAD: buildShared('faults') };
     return new FaultyActor(await Actor.process({ env }), file);
+  }
+
+  /** The faults that were not used. */
+  left(): string {
+    return readFileSync(this.file, 'utf8');
   }
 
   /** From now on: a fault for each line. */

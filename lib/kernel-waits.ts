@@ -1,13 +1,13 @@
-import { setTimeout } from '../clock.js';
-import type { Native } from '../native.js';
+import { setTimeout } from './clock.js';
+import type { Native } from './native.js';
 
 /** Where no thread can be started, waits are polled this often (ms). */
 const POLL_INTERVAL = 10;
 
 /** Has at most one wait at a time. */
 export interface WaitOwner {
-  /** The wait has ended by itself. */
-  onWaitEnded(outcome: number): void;
+  /** The wait has ended by itself. `content`: what its thread has read of the file. */
+  onWaitEnded(outcome: number, content: Buffer | undefined): void;
   /** Stops waiting, and holds nothing, until {@link resumeWait}. */
   suspendWait(): void;
   resumeWait(): void;
@@ -23,17 +23,30 @@ export class KernelWaits {
   #pollIsComing = false;
 
   constructor(private readonly native: Native) {
-    native.onWaitEnded((handle, outcome) => {
+    native.onWaitEnded((handle, outcome, content) => {
       const owner = this.#owners.get(handle);
       this.#owners.delete(handle);
-      owner?.onWaitEnded(outcome);
+      owner?.onWaitEnded(outcome, content);
     });
   }
 
-  /** Waits for `timeout` milliseconds; see {@link Native.startWait}. The file is the wait's until it has ended. */
-  start(owner: WaitOwner, handle: number, exclusive: boolean, timeout: number): void {
+  /** `start` starts a wait of that handle, whose file is the wait's until it has ended; see {@link Native.startWait}. */
+  start(owner: WaitOwner, handle: number, start: (native: Native) => boolean): void {
     this.#owners.set(handle, owner);
-    if (!this.native.startWait(handle, exclusive, timeout)) this.#pollLater();
+    if (!start(this.native)) this.#pollLater();
+  }
+
+  /** The same for something that is asked of a thread, and cannot be cancelled. */
+  ask(start: (native: Native, handle: number) => boolean): Promise<{ outcome: number; content: Buffer | undefined }> {
+    return new Promise((resolve) => {
+      const handle = this.native.reserve();
+      const owner: WaitOwner = {
+        onWaitEnded: (outcome, content) => resolve({ outcome, content }),
+        suspendWait() {},
+        resumeWait() {},
+      };
+      this.start(owner, handle, (native) => start(native, handle));
+    });
   }
 
   /** Ends a wait; its owner is not called any more. Returns the outcome that it had before, or that it was cancelled. */

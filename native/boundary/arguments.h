@@ -1,0 +1,56 @@
+// What functions of the addon take and give: see environment.h.
+
+#ifndef NATIVE_FILE_LOCK_BOUNDARY_ARGUMENTS_H_
+#define NATIVE_FILE_LOCK_BOUNDARY_ARGUMENTS_H_
+
+#include <napi.h>
+
+#include "../lock_file.h"
+
+namespace nfl {
+
+constexpr size_t kLongestPath = 4096;  // PATH_MAX
+constexpr int kNotAFile = -1;
+constexpr int kErrnoLimit = 4096;  // Linux keeps errno below this; see also lib/native.ts
+
+inline int FailureNumber(const OsError& error) {
+  return -(static_cast<int>(error.call) * kErrnoLimit + error.number);
+}
+
+inline int ResultNumber(Outcome outcome, const OsError& error) {
+  return outcome == Outcome::kFailed     ? FailureNumber(error)
+         : outcome == Outcome::kNotAFile ? kNotAFile
+                                         : static_cast<int>(outcome);
+}
+
+inline int64_t ToNanoseconds(double milliseconds) {
+  constexpr double kLongest = 1e12;  // "for ever", and no overflow
+  return milliseconds < kLongest ? static_cast<int64_t>(milliseconds * 1e6) : kForever;
+}
+
+inline int64_t DeadlineAfter(double milliseconds) {
+  const int64_t duration = ToNanoseconds(milliseconds);
+  return duration == kForever ? kForever : MonotonicNanoseconds() + duration + 1;
+}
+
+inline Mode ToMode(bool exclusive) { return exclusive ? Mode::kExclusive : Mode::kShared; }
+
+// Never inlined: with what node-addon-api does on errors, each is some hundred bytes.
+using Info = Napi::CallbackInfo;
+[[gnu::noinline]] inline double Double(const Info& info, size_t index) {
+  return info[index].As<Napi::Number>();
+}
+[[gnu::noinline]] inline bool Bool(const Info& info, size_t index) {
+  return info[index].As<Napi::Boolean>();
+}
+[[gnu::noinline]] inline Napi::Value Result(const Info& info, int number) {
+  return Napi::Number::New(info.Env(), number);
+}
+[[gnu::noinline]] inline Napi::Value Result(const Info& info, bool value) {
+  return Napi::Boolean::New(info.Env(), value);
+}
+inline int Int(const Info& info, size_t index) { return static_cast<int>(Double(info, index)); }
+
+}  // namespace nfl
+
+#endif  // NATIVE_FILE_LOCK_BOUNDARY_ARGUMENTS_H_

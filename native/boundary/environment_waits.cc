@@ -1,0 +1,166 @@
+// The functions of an Environment that run on threads, and their ends.
+
+#include <stdlib.h>
+
+#include "../waiter_threads.h"
+#include "arguments.h"
+#include "environment.h"
+
+namespace nfl {
+namespace {
+
+// In memory of malloc, which Wait frees. One that is too long is cut, and still too long to open.
+char* CopyPath(const Info& info, size_t index) {
+  constexpr size_t kSize = kLongestPath + 4;
+  char* path = static_cast<char*>(malloc(kSize));
+  if (path == nullptr) abort();
+  size_t length = 0;
+  napi_get_value_string_utf8(info.Env(), info[index], path, kSize, &length);
+  return path;
+}
+
+std::vector<char> CopyBytes(const Info& info, size_t index) {
+  const Napi::Buffer<char> buffer = info[index].As<Napi::Buffer<char>>();
+  return std::vector<char>(buffer.Data(), buffer.Data() + buffer.Length());
+}
+
+}  // namespace
+
+Napi::Value Environment::Reserve(const Info& info) { return Result(info, files_.Add({})); }
+
+// Of the file that is the wait's from now on.
+Wait* Environment::NewWait(const Info& info) {
+  OpenFiles::Entry& entry = FileOf(info, 0);
+  Wait* wait = new Wait;
+  wait->handle = Int(info, 0);
+  wait->file = static_cast<LockFile&&>(entry.file);
+  entry.wait = wait;
+  return wait;
+}
+
+Napi::Value Environment::StartWait(const Info& info) {
+  Wait* wait = NewWait(info);
+  wait->mode = ToMode(Bool(info, 1));
+  wait->deadline = DeadlineAfter(Double(info, 2));
+  return Result(info, waits_->Start(wait));
+}
+
+Napi::Value Environment::StartOpening(const Info& info) {
+  Wait* wait = NewWait(info);
+  wait->mode = ToMode(Bool(info, 1));
+  wait->deadline = DeadlineAfter(Double(info, 2));
+  wait->reads_record = Bool(info, 3);
+  wait->opens = true;
+  wait->opening = {CopyPath(info, 4), static_cast<unsigned>(Int(info, 5)),
+                   static_cast<Mechanism>(Int(info, 6)), Bool(info, 7), Bool(info, 8)};
+  return Result(info, waits_->Start(wait));
+}
+
+Napi::Value Environment::StartRecord(const Info& info) {
+  Wait* wait = NewWait(info);
+  wait->job = Wait::kRecord;
+  wait->bytes = CopyBytes(info, 1);
+  wait->undo = CopyBytes(info, 2);
+  return Result(info, waits_->Start(wait));
+}
+
+Napi::Value Environment::StartVerify(const Info& info) {
+  LockFile copy = FileOf(info, 1).file.Duplicate();
+  Wait* wait = NewWait(info);
+  wait->job = Wait::kVerify;
+  wait->file = static_cast<LockFile&&>(copy);
+  return Result(info, waits_->Start(wait));
+}
+
+Napi::Value Environment::StartInspect(const Info& info) {
+  Wait* wait = NewWait(info);
+  wait->job = Wait::kInspect;
+  wait->opening.path = CopyPath(info, 1);
+  return Result(info, waits_->Start(wait));
+}
+
+Napi::Value Environment::CancelWait(const Info& info) {
+  const int handle = Int(info, 0);
+  OpenFiles::Entry& entry = files_[handle];
+  OsError error;
+  const Outcome outcome = waits_->Cancel(entry.wait, &entry.file, &error);
+  entry.wait = nullptr;
+  return Result(info, Settle(handle, outcome, error));
+}
+
+Napi::Value Environment::PollWaits(const Info& info) { return Result(info, PollOnce()); }
+
+Napi::Value Environment::OnWaitEnded(const Info& info) {
+  on_wait_ended_ = Napi::Persistent(info[0].As<Napi::Function>());
+  on_wait_ended_.SuppressDestruct();  // kept as long as the runtime's environment lives
+  notifier_ = new Notifier(
+      info.Env(),
+      [](Napi::Env env, void* self) { static_cast<Environment*>(self)->DeliverEnded(env); }, this);
+  // Hooks run last in, first out, and no thread may call a thread-safe function after its own hook.
+  // So ours is taken out and added again, to run before that.
+  napi_remove_env_cleanup_hook(info.Env(), &Environment::End, this);
+  if (notifier_->ClosesLater()) {
+    napi_add_async_cleanup_hook(info.Env(), &Environment::EndAsync, this, &async_end_);
+  } else {
+    napi_add_env_cleanup_hook(info.Env(), &Environment::End, this);
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value Environment::KeepAlive(const Info& info) {
+  Bool(info, 0) ? notifier_->Ref() : notifier_->Unref();
+  return info.Env().Undefined();
+}
+
+Napi::Value Environment::WaitHere(const Info& info) {
+  const int handle = Int(info, 0);
+  OsError error;
+  const Outcome outcome = WaitOnThisThread(&files_[handle].file, ToMode(Bool(info, 1)),
+                                           DeadlineAfter(Double(info, 2)), &alarm_, &error);
+  return Result(info, Settle(handle, outcome, error));
+}
+
+Napi::Value Environment::ConflictsWithOwn(const Info& info) {
+  const LockFile& file = FileOf(info, 0).file;
+  const Mode mode = ToMode(Bool(info, 1));
+  bool conflicts = false;
+  for (const OpenFiles::Entry& entry : files_) {
+    conflicts = conflicts || entry.file.ConflictsWith(file, mode);
+  }
+  return Result(info, conflicts);
+}
+
+Napi::Value Environment::IsSameLock(const Info& info) {
+  return Result(info, waits_->IsSameLock(FileOf(info, 0).wait, FileOf(info, 1).file));
+}
+
+// On the thread that ran a wait, under the mutex of the waits.
+void Environment::Notify(void* environment) {
+  static_cast<Environment*>(environment)->notifier_->Notify();
+}
+
+void Environment::DeliverEnded(Napi::Env env) {
+  while (Wait* wait = waits_->TakeEnded()) {
+    const int handle = wait->handle;
+    OpenFiles::Entry& entry = files_[handle];
+    entry.wait = nullptr;
+    entry.file = static_cast<LockFile&&>(wait->file);
+    const Napi::HandleScope scope(env);
+    Napi::Value content = env.Undefined();
+    if (wait->reads_record || wait->job == Wait::kInspect) {
+      content = Napi::Buffer<char>::Copy(env, wait->bytes.data(), wait->bytes.size());
+    }
+    const int result = ResultNumber(wait->outcome, wait->error);
+    if (!entry.file.is_open()) files_.Remove(handle);  // it holds the lock, or is closed
+    delete wait;
+    on_wait_ended_.Call({Napi::Number::New(env, handle), Napi::Number::New(env, result), content});
+    // The callback settles promises and should throw nothing. If it does, that is an uncaught
+    // exception, and the other waits are delivered all the same.
+    if (!env.IsExceptionPending()) continue;
+    napi_value thrown;
+    napi_get_and_clear_last_exception(env, &thrown);
+    napi_fatal_exception(env, thrown);
+  }
+}
+
+}  // namespace nfl

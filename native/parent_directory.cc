@@ -1,0 +1,64 @@
+#include "parent_directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "os.h"
+
+namespace nfl {
+namespace {
+
+// PATH_MAX
+constexpr size_t kLongestPath = 4096;
+
+// Writes the path of the parent, and gives its length.
+size_t ParentOf(const char* path, char (&parent)[kLongestPath]) {
+  const char* slash = strrchr(path, '/');
+  size_t length = slash == nullptr ? 0 : static_cast<size_t>(slash - path);
+  if (length == 0) length = 1;  // the root
+  if (length >= kLongestPath) length = kLongestPath - 1;
+  memcpy(parent, path, length);
+  parent[length] = '\0';
+  return length;
+}
+
+int Make(const char* directory) {
+  int number;
+  do {
+    number = mkdir(directory, 0777) == -1 ? errno : 0;
+  } while (number == EINTR);
+  return number == EEXIST ? 0 : number;
+}
+
+}  // namespace
+
+int MakeParent(const char* path) {
+  char name[kLongestPath];
+  const size_t length = ParentOf(path, name);
+  // Up to the first that can be made, or is there; and down again.
+  int number;
+  while ((number = Make(name)) == ENOENT) {
+    char* slash = strrchr(name, '/');
+    if (slash == nullptr || slash == name) return ENOENT;
+    *slash = '\0';
+  }
+  while (number == 0 && strlen(name) < length) {
+    name[strlen(name)] = '/';
+    number = Make(name);
+  }
+  return number;
+}
+
+int AskServerForParent(const char* path) {
+  char parent[kLongestPath];
+  ParentOf(path, parent);
+  int number;
+  do {
+    number = AskServer(AT_FDCWD, parent);
+  } while (number == EINTR);
+  return number;
+}
+
+}  // namespace nfl
