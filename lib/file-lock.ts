@@ -1,4 +1,4 @@
-import './clock.js'; // now, and not with the queue: later a test may have replaced the clock
+import { now } from './clock.js'; // not with the queue: later a test may have replaced the clock
 import type { Guard, GuardSource, LockGuard, NewGuard } from './guard/lock-guard.js';
 import type { LockReport } from './holder/lock-holder.js';
 import type { LockFile, LockFileSettings } from './lock-file.js';
@@ -118,7 +118,8 @@ export class FileLock implements Disposable {
     if (options.onWait !== undefined) throw noMeaning('onWait', 'acquireSync');
     const mode = checkMode(options.mode, this.#mode);
     const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
-    return this.#pathLock().acquireSync(this.#guardSource(), mode === 'exclusive', timeout);
+    const since = now(); // before the first use loads the rest, which takes 10 ms
+    return this.#pathLock().acquireSync(this.#guardSource(), mode === 'exclusive', timeout, since);
   }
 
   /**
@@ -194,7 +195,8 @@ export class FileLock implements Disposable {
     const timeout = checkMilliseconds(options.timeout, 'timeout', this.#timeout);
     const signals = this.#signals(checkSignal(options.signal));
     for (const signal of signals) if (signal.aborted) return Promise.reject(signal.reason);
-    const request = { exclusive: mode === 'exclusive', timeout, signals, onWait: options.onWait };
+    // Since now, before the first use loads the rest, which takes 10 ms.
+    const request = { exclusive: mode === 'exclusive', timeout, since: now(), signals, onWait: options.onWait };
     return this.#pathLock().acquire(this.#guardSource(), request, caller);
   }
 

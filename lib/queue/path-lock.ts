@@ -1,4 +1,3 @@
-import { now } from '../clock.js';
 import {
   type AcquireTrace,
   acquisitionsAreTraced,
@@ -145,17 +144,19 @@ export class PathLock implements GuardOwner, Grantor {
     });
   }
 
-  acquireSync(source: GuardSource, exclusive: boolean, timeout: number): Guard {
-    if (!acquisitionsAreTraced()) return this.#acquireSync(source, exclusive, timeout);
-    return traceAcquireSync(this.#trace({ exclusive, timeout }), () => this.#acquireSync(source, exclusive, timeout));
+  acquireSync(source: GuardSource, exclusive: boolean, timeout: number, since: number): Guard {
+    if (!acquisitionsAreTraced()) return this.#acquireSync(source, exclusive, timeout, since);
+    return traceAcquireSync(this.#trace({ exclusive, timeout }), () =>
+      this.#acquireSync(source, exclusive, timeout, since),
+    );
   }
 
   #trace({ exclusive, timeout }: Pick<LockRequest, 'exclusive' | 'timeout'>): AcquireTrace {
     return { path: this.path, mode: exclusive ? 'exclusive' : 'shared', mechanism: this.mechanism, timeout };
   }
 
-  #acquireSync(source: GuardSource, exclusive: boolean, timeout: number): Guard {
-    const deadline = now() + timeout;
+  #acquireSync(source: GuardSource, exclusive: boolean, timeout: number, since: number): Guard {
+    const deadline = since + timeout;
     const { file } = source;
     let attempt = this.#firstAttempt(file, exclusive);
     // Before the wait, so that there is less to do after it, when all caches are cold.

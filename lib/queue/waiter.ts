@@ -1,4 +1,3 @@
-import { now } from '../clock.js';
 import type { Guard, GuardSource } from '../guard/lock-guard.js';
 import type { LockReport } from '../holder/lock-holder.js';
 import type { Grant } from '../holder/recorder.js';
@@ -14,6 +13,8 @@ export interface LockRequest {
   readonly exclusive: boolean;
   /** In milliseconds. */
   readonly timeout: number;
+  /** On the monotonic clock. */
+  readonly since: number;
   /** The wait ends when one of these aborts. */
   readonly signals: readonly AbortSignal[];
   readonly onWait: ((report: LockReport) => void) | undefined;
@@ -30,8 +31,7 @@ export interface WaiterEvents {
 
 /** One `acquire` that was not granted at once. */
 export class Waiter implements Timed {
-  /** Both on the monotonic clock. */
-  readonly since: number;
+  /** On the monotonic clock. */
   readonly expiry: number;
   /** Its open file, or -1: it has none. While it waits in the kernel, the file is the wait's. */
   handle = -1;
@@ -60,9 +60,8 @@ export class Waiter implements Timed {
     readonly reject: (reason: unknown) => void,
     private readonly events: WaiterEvents,
   ) {
-    this.since = now();
-    this.expiry = this.since + request.timeout;
-    this.#reportAt = request.onWait === undefined ? Number.POSITIVE_INFINITY : this.since + REPORT_AFTER_MS;
+    this.expiry = request.since + request.timeout;
+    this.#reportAt = request.onWait === undefined ? Number.POSITIVE_INFINITY : request.since + REPORT_AFTER_MS;
     // A shorter wait looks the holder up when it has timed out.
     this.#lookupAt = request.timeout > LOOKUP_LEAD_MS ? this.expiry - LOOKUP_LEAD_MS : Number.POSITIVE_INFINITY;
   }

@@ -232,3 +232,26 @@ describe('with a large number of waits', () => {
     }
   });
 });
+
+test('the time of the first wait counts from the call, and not from when the rest is loaded', async () => {
+  const file = tempLock();
+  using guard = new FileLock(file).tryAcquire();
+  expect(guard?.held).toBe(true);
+  const actor = await Actor.process();
+  const first = await actor.run((require, file) => {
+    const { FileLock } = require('../..') as typeof import('../../lib/index.js');
+    const lock = new FileLock(file);
+    const loader = require('node:module') as unknown as { _load(request: string, ...rest: unknown[]): unknown };
+    const load = loader._load;
+    loader._load = (request, ...rest) => {
+      if (request.endsWith('path-locks.js')) {
+        const end = performance.now() + 500;
+        while (performance.now() < end);
+      }
+      return load(request, ...rest);
+    };
+    const timeout = lock.acquire({ timeout: 500 }).catch(() => 'timed out');
+    return Promise.race([timeout, new Promise((resolve) => setTimeout(resolve, 250, 'half of it again'))]);
+  }, file);
+  expect(first).toBe('timed out');
+});
