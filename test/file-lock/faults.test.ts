@@ -96,24 +96,27 @@ describe.skipIf(!hasCompiler)('when system calls fail', () => {
     expect(tryAcquire).toBe('[object Object]'); // a guard, and no error
   });
 
-  test('a wait that no timer can end is polled: it times out, and it is granted', async () => {
-    const faulty = await FaultyActor.start();
-    const file = tempLock();
-    const guard = new FileLock(file).acquireSync();
-    faulty.inject(`timer_create errno ${EPERM} 1000`);
-    const timedOut = {
-      tryAcquire: 'null',
-      acquireSync: 'ERR_LOCK_TIMEOUT undefined',
-      acquire: 'ERR_LOCK_TIMEOUT undefined',
-    };
-    expect(await everyWay(faulty, file)).toEqual(timedOut);
-    const wait = faulty.actor.run((require, file) => {
-      const { FileLock } = require('../..') as typeof import('../../lib/index.js');
-      return new FileLock(file).acquire().then(({ held }) => held);
-    }, file);
-    guard.release();
-    expect(await wait).toBe(true);
-  });
+  test.each(['timer_create', 'timer_settime'])(
+    'without %s a wait is polled: it times out, and it is granted',
+    async (call) => {
+      const faulty = await FaultyActor.start();
+      const file = tempLock();
+      const guard = new FileLock(file).acquireSync();
+      faulty.inject(`${call} errno ${EPERM} 1000`);
+      const timedOut = {
+        tryAcquire: 'null',
+        acquireSync: 'ERR_LOCK_TIMEOUT undefined',
+        acquire: 'ERR_LOCK_TIMEOUT undefined',
+      };
+      expect(await everyWay(faulty, file)).toEqual(timedOut);
+      const wait = faulty.actor.run((require, file) => {
+        const { FileLock } = require('../..') as typeof import('../../lib/index.js');
+        return new FileLock(file).acquire().then(({ held }) => held);
+      }, file);
+      guard.release();
+      expect(await wait).toBe(true);
+    },
+  );
 
   test('a blank file is read through the locked descriptor, not by its path', async () => {
     const faulty = await FaultyActor.start();
