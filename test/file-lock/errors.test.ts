@@ -3,7 +3,15 @@ import { constants } from 'node:os';
 import path from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { deadlock, LockTimeoutError, lockLost, lockReleased, systemError, unlockWarning } from '../../lib/errors.js';
+import {
+  deadlock,
+  fromFileSystemError,
+  LockTimeoutError,
+  lockLost,
+  lockReleased,
+  systemError,
+  unlockWarning,
+} from '../../lib/errors.js';
 import { FileLock, type LockError } from '../../lib/index.js';
 import { Actor } from '../support/actor.js';
 import { tempLock } from '../support/temp-dir.js';
@@ -29,6 +37,15 @@ test('the cause of EDEADLK says that waiting would be a deadlock', () => {
   expect(error.message).toContain('locks are not re-entrant');
   expect((error.cause as Error).message).toContain('resource deadlock would occur');
 });
+
+test.each(['ESTALE', 'EDQUOT', 'EIO'] as const)(
+  '%s of a call of Node has its code, which Node may not know',
+  (code) => {
+    const number = -errno[code];
+    const cause = Object.assign(new Error('it failed'), { code: `Unknown system error ${number}`, errno: number });
+    expect(fromFileSystemError(cause, '/lock')).toMatchObject({ code, errno: number, cause });
+  },
+);
 
 test('an error that no system call caused has no syscall and no errno', () => {
   for (const error of [lockLost('/lock'), new LockTimeoutError('/lock', true, 1, null)]) {
