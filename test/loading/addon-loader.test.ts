@@ -127,13 +127,7 @@ describe('a bundle without the binary', () => {
 describe.skipIf(PERMISSION === undefined)("Node's permission model", () => {
   function permissions(folder: string, ...others: string[]): string[] {
     const reading = [`--allow-fs-read=${folder}/node_modules/*`, `--allow-fs-read=${folder}/script.cjs`];
-    return [
-      PERMISSION ?? '',
-      ...reading,
-      `--allow-fs-read=${folder}/locks/*`,
-      `--allow-fs-write=${folder}/locks/*`,
-      ...others,
-    ];
+    return [PERMISSION ?? '', ...reading, `--allow-fs-read=${folder}/locks/*`, ...others];
   }
 
   test('lets the addon be loaded that it allows to be read', () => {
