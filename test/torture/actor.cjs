@@ -11,15 +11,16 @@ const { Contender } = require('./contender.cjs');
 const { newGate, through } = require('./gate.cjs');
 const { LogWriter, writeEnd } = require('./log.cjs');
 const { derive, Random } = require('./random.cjs');
-const { Targets } = require('./targets.cjs');
+const { loadEverything, Targets } = require('./targets.cjs');
 
 /** The threads that may remain: 256 parked ones and the one that polls, and four of libuv's pool. */
 const MOST_MORE_THREADS = 256 + 1 + 4;
 const SETTLE_MS = 5_000;
 
 /** A thread of its own: `thread` is its number in this process. */
-function contend(config, thread, gate) {
+async function contend(config, thread, gate) {
   const name = `${config.process}-${thread}`;
+  await loadEverything(path.join(config.logs, `${name}.loading`));
   const log = new LogWriter(path.join(config.logs, `${name}.log`));
   const targets = new Targets(config);
   const random = new Random(derive(config.seed, thread));
@@ -111,7 +112,7 @@ async function main(config) {
   await once(spawn('true', { stdio: 'ignore' }), 'exit');
   const gate = newGate();
   const before = { descriptors: descriptors(), threads: threads() };
-  const { contender, ended } = contend(config, 0, gate);
+  const { contender, ended } = await contend(config, 0, gate);
   process.on('warning', (warning) => contender.unexpected('a warning', warning));
   const workers = new Workers(config, gate, contender);
   for (let worker = 0; worker < config.workers; worker++) await workers.start();
@@ -137,7 +138,4 @@ async function main(config) {
 }
 
 if (isMainThread) main(JSON.parse(process.argv[2]));
-else {
-  contend(workerData.config, workerData.thread, workerData.gate);
-  parentPort.postMessage('ready');
-}
+else contend(workerData.config, workerData.thread, workerData.gate).then(() => parentPort.postMessage('ready'));

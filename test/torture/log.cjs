@@ -1,8 +1,9 @@
 // The log of one thread: fixed-length records in the order of the monotonic clock, each written by one
 // system call, so that it survives a kill. A killed process can leave a part of its last record.
 //
-// `<process>-<thread>.log` is a log; `<process>.end` and `<process>-<thread>.end` hold the time just before
-// a process or a thread was ended by force: at least until then it held what it held.
+// `<process>-<thread>.log` is a log; `<process>.end` and `<process>-<thread>.end` hold the time just
+// before a process or a thread was killed, was terminated, or exited amid everything: at least until then it
+// held what it held.
 const { openSync, readSync, writeFileSync, writeSync, closeSync, readFileSync } = require('node:fs');
 
 const LENGTH = 24;
@@ -139,11 +140,15 @@ class LogReader {
   }
 }
 
-/** Notes that a process or a thread is about to be ended by force. */
+/** Notes that a process or a thread is about to be ended. The first such note stays: it can be killed while it exits. */
 function writeEnd(path, time = process.hrtime.bigint()) {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(time);
-  writeFileSync(path, bytes);
+  try {
+    writeFileSync(path, bytes, { flag: 'wx' });
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
 }
 
 const readEnd = (path) => readFileSync(path).readBigUInt64LE();

@@ -113,4 +113,12 @@ class Targets {
   }
 }
 
-module.exports = { LOCK_NAMES, Targets };
+/** Has the package load the modules that it loads at first use: a process without descriptors could not. */
+async function loadEverything(directory) {
+  const manager = new JobLockManager(directory);
+  await manager.jobLock('job', () => manager.inspectJob('job'));
+  await manager.cleanupStaleLocks();
+  manager.close();
+}
+
+module.exports = { LOCK_NAMES, loadEverything, Targets };
