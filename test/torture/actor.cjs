@@ -1,6 +1,6 @@
 // A process of contending threads: its main thread, and workers that are terminated and replaced. Argument:
-// a JSON text, see campaign.mjs. Ends by itself at the end, or, some, amid everything by process.exit();
-// at the end it must have no more descriptors and threads than at the start.
+// a JSON text, see campaign.mjs. At the end of its life it exits amid everything, or it ends in order and must then
+// have no more descriptors and threads than at the start.
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const { readdirSync, readFileSync, readlinkSync, writeSync } = require('node:fs');
@@ -16,6 +16,8 @@ const { loadEverything, Targets } = require('./targets.cjs');
 /** The threads that may remain: 256 parked ones and the one that polls, and four of libuv's pool. */
 const MOST_MORE_THREADS = 256 + 1 + 4;
 const SETTLE_MS = 5_000;
+/** The last part of a life, in which no worker is replaced, and with which an abrupt exit does away. */
+const LAST_NS = 300_000_000n;
 
 /** A thread of its own: `thread` is its number in this process. */
 async function contend(config, thread, gate) {
@@ -117,18 +119,17 @@ async function main(config) {
   const workers = new Workers(config, gate, contender);
   for (let worker = 0; worker < config.workers; worker++) await workers.start();
 
-  const end = BigInt(config.end);
-  const life = config.exitsAfter === null ? Number.POSITIVE_INFINITY : performance.now() + config.exitsAfter;
-  while (process.hrtime.bigint() < end - 500_000_000n) {
-    await delay(100 + random.below(900));
-    if (performance.now() > life) {
-      await through(gate, () => {
-        contender.log.event('abrupt exits');
-        writeEnd(path.join(config.logs, `${config.process}.end`));
-        process.exit();
-      });
-    }
+  const last = BigInt(config.end) - LAST_NS;
+  while (process.hrtime.bigint() < last) {
+    await delay(100 + random.below(500));
     if (config.workers > 0 && random.oneIn(3)) await workers.replaceOne(random);
+  }
+  if (config.exitsAbruptly) {
+    await through(gate, () => {
+      contender.log.event('abrupt exits');
+      writeEnd(path.join(config.logs, `${config.process}.end`));
+      process.exit();
+    });
   }
   await workers.allEnded();
   await ended;

@@ -15,6 +15,7 @@ const { LOCK_NAMES } = require('./targets.cjs');
 const ACTOR = path.join(import.meta.dirname, 'actor.cjs');
 const PROCESSES = 6;
 const DESCRIPTORS = 200;
+const LONGEST_LIFE_MS = 10_000;
 const NICE_LEVELS = [0, 0, 5, 10];
 /** The time that processes have to end by themselves, on the slowest of machines. */
 const GRACE_MS = 30_000;
@@ -57,13 +58,14 @@ class Actors {
     const { seed, unlocked, through } = this.campaign;
     const { random } = this;
     const number = this.counts.processes++;
+    const lifeEnd = now() + BigInt(1_000 + random.below(LONGEST_LIFE_MS)) * 1_000_000n;
     const config = {
       ...this.places,
       process: number,
       seed: derive(seed, number),
-      end: `${this.end}`,
+      end: `${lifeEnd < this.end ? lifeEnd : this.end}`,
+      exitsAbruptly: random.oneIn(3),
       workers: random.below(3),
-      exitsAfter: random.oneIn(3) ? 1_000 + random.below(10_000) : null,
       unlocked,
       removes: unlocked === 0,
     };
