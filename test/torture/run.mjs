@@ -45,6 +45,7 @@ const campaign = { seed, directory: values.directory, logs: values.logs, through
 /** Possessions that do not lock must be noticed by both detectors. */
 async function control() {
   const violations = { overlaps: 0, lostUpdates: 0 };
+  const hangs = [];
   let runs = 0;
   while (runs < MOST_CONTROLS && Object.values(violations).includes(0)) {
     const result = await run({
@@ -53,9 +54,10 @@ async function control() {
       seconds: CONTROL_SECONDS,
       unlocked: CONTROL_FRACTION,
     });
+    hangs.push(...result.hangs); // without the lock, too, every process must end
     for (const detector of Object.keys(violations)) violations[detector] += result.violations[detector];
   }
-  return { noticed: !Object.values(violations).includes(0), runs, ...violations };
+  return { noticed: !Object.values(violations).includes(0), runs, ...violations, hangs };
 }
 
 function environment() {
@@ -77,7 +79,7 @@ const report = { seed, minutes: values.control ? 0 : minutes, ...environment(), 
 if (!values.control) Object.assign(report, await run({ ...campaign, seconds: 60 * minutes, unlocked: 0 }));
 if (values.report) writeFileSync(values.report, `${JSON.stringify(report, null, 2)}\n`);
 console.log(JSON.stringify(report, null, 2));
-if (!report.control.noticed || report.clean === false) {
+if (!report.control.noticed || report.control.hangs.length > 0 || report.clean === false) {
   console.error(`Found something; run again with --seed ${seed}`);
   process.exitCode = 1;
 }
