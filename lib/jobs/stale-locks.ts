@@ -1,7 +1,7 @@
 import { closeSync, constants, opendirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { now, setImmediate } from '../clock.js';
-import { fromFileSystemError } from '../errors.js';
+import { fromFileSystemError, type LockError } from '../errors.js';
 import { holderOf, parseRecord, RECORD_LIMIT } from '../holder/holder-record.js';
 import type { LockHolder } from '../holder/lock-holder.js';
 import { loadNative } from '../native.js';
@@ -67,9 +67,10 @@ export async function removeStaleLocks(
   try {
     let sliceEnd = now() + SLICE;
     sweep(null);
-    const entries = opendirSync(jobsDirectory, { bufferSize: BATCH });
+    const entries = orThrow(jobsDirectory, () => opendirSync(jobsDirectory, { bufferSize: BATCH }));
+    const next = () => orThrow(jobsDirectory, () => entries.readSync());
     try {
-      for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
+      for (let entry = next(); entry !== null; entry = next()) {
         if (isJobId(entry.name)) sweep(entry.name);
         if (now() < sliceEnd) continue;
         await new Promise(setImmediate);
@@ -92,10 +93,17 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
 /** Null: there is no such directory, and so no lock. */
 function openDirectory(path: string): number | null {
   try {
-    return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    return orThrow(path, () => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
   } catch (error) {
-    const cause = error as NodeJS.ErrnoException;
-    if (cause.code === 'ENOENT') return null;
-    throw fromFileSystemError(cause, path);
+    if ((error as LockError).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function orThrow<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fromFileSystemError(error as NodeJS.ErrnoException, path);
   }
 }

@@ -449,3 +449,25 @@ test('the event loop stays responsive while 20,000 jobs are cleaned up', async (
   renameSync(manager.jobsDirectory, `${manager.jobsDirectory}.done`);
   rmSync(`${manager.jobsDirectory}.done`, { recursive: true });
 });
+
+test('a directory that cannot be listed is a LockError, as any other failure', async () => {
+  const actor = await Actor.process({ through: ['prlimit', '--nofile=64'] });
+  const manager = tempManager();
+  manager.tryLockJobDirectory('job')?.release();
+  const failed = await actor.run(async (require, directory) => {
+    const { JobLockManager } = require('../..') as typeof import('../../lib/index.js');
+    const { closeSync, openSync } = require('node:fs') as typeof import('node:fs');
+    const manager = new JobLockManager(directory);
+    await manager.cleanupStaleLocks(); // loads what it needs
+    const taken: number[] = [];
+    try {
+      for (;;) taken.push(openSync('/dev/null', 'r'));
+    } catch {}
+    closeSync(taken.pop() as number); // for the directory, and not for its entries
+    const error = await manager.cleanupStaleLocks().catch((error) => error);
+    for (const each of taken) closeSync(each);
+    const { name, code, syscall, path } = error as import('../../lib/index.js').LockError;
+    return { name, code, syscall, path };
+  }, manager.jobsDirectory);
+  expect(failed).toEqual({ name: 'LockError', code: 'EMFILE', syscall: 'opendir', path: manager.jobsDirectory });
+});
