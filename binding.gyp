@@ -11,6 +11,7 @@
         "native/lock_file.cc",
         "native/lock_waiter.cc",
         "native/parent_directory.cc",
+        "native/server_names.cc",
         "native/stale_lock.cc",
         "native/wait_jobs.cc",
         "native/waiter_threads.cc"

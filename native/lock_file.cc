@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "parent_directory.h"
+#include "server_names.h"
 
 namespace nfl {
 namespace {
@@ -37,6 +38,8 @@ FcntlLock ToFcntl(Mode mode) {
   return mode == Mode::kShared ? FcntlLock::kShared : FcntlLock::kExclusive;
 }
 
+bool IsReplaced(int number) { return number == ENOENT || number == ENOTDIR || number == ESTALE; }
+
 bool IsPermission(int number) { return number == EACCES || number == EROFS; }
 
 // The errno of a conflict. Anything else is a failure, and retrying it would never end
@@ -55,6 +58,7 @@ LockFile& LockFile::operator=(LockFile&& other) noexcept {
   system_ = other.system_;
   mechanism_ = other.mechanism_;
   mode_ = other.mode_;
+  permissions_ = other.permissions_;
   write_error_ = other.write_error_;
   held_ = other.held_;
   writable_ = other.writable_;
@@ -106,6 +110,7 @@ Outcome LockFile::OpenOnce(const Opening& opening, OsError* error) {
   fd_ = fd;
   write_error_ = first_error;
   mechanism_ = opening.mechanism;
+  permissions_ = opening.permissions;
   return Identify(path, error);
 }
 
@@ -119,10 +124,7 @@ Outcome LockFile::OpenToRead(const char* path, OsError* error) {
 // What was opened. Closes it unless it can be a lock file.
 Outcome LockFile::Identify(const char* path, OsError* error) {
   FileStatus status;
-  int number;
-  do {
-    number = IdentifyDescriptor(fd_, &status);
-  } while (number == EINTR);
+  int number = IdentifyDescriptor(fd_, &status);
   if (number != 0) {
     *error = {Syscall::kFstat, number};
     Close();
@@ -184,24 +186,33 @@ Outcome LockFile::LockUnlessInterrupted(Mode mode, OsError* error) {
 }
 
 Outcome LockFile::CompareWithPath(OsError* error) const {
+  if (!system_.network) return CompareWithCache(error);
   FileStatus now;
-  // What is cached of the names of a server can be a minute old. Opening the path once more does
-  // not help: that looks into the same cache.
-  int number = system_.network ? AskServerForParent(path_) : 0;
-  if (number == 0) {
-    do {
-      number = IdentifyPath(path_, &now);
-    } while (number == EINTR);
-    if (number == 0) return now.identity == identity_ ? Outcome::kGranted : Outcome::kReplaced;
-  }
-  if (number == ENOENT || number == ENOTDIR || number == ESTALE) return Outcome::kReplaced;
+  int created = -1;
+  *error = LookUpOnServer(AT_FDCWD, path_, permissions_, &now, &created);
+  if (created != -1) close(created);  // for the next attempt
+  if (!*error) return now.identity == identity_ ? Outcome::kGranted : Outcome::kReplaced;
+  return IsReplaced(error->number) ? Outcome::kReplaced : Outcome::kFailed;
+}
+
+Outcome LockFile::CompareWithCache(OsError* error) const {
+  FileStatus now;
+  const int number = IdentifyPath(path_, &now);
+  if (number == 0) return now.identity == identity_ ? Outcome::kGranted : Outcome::kReplaced;
+  if (IsReplaced(number)) return Outcome::kReplaced;
   *error = {Syscall::kStat, number};
   return Outcome::kFailed;
 }
 
 Outcome LockFile::Verify(OsError* error) const {
   if (exposed_ && !DescriptorIsThis()) return Outcome::kReplaced;
-  const Outcome outcome = CompareWithPath(error);
+  // A look at a lock that is held makes nothing; so not as after a grant.
+  if (const int number = system_.network ? AskServerForParent(path_) : 0) {
+    if (IsReplaced(number)) return Outcome::kReplaced;
+    *error = {Syscall::kStat, number};
+    return Outcome::kFailed;
+  }
+  const Outcome outcome = CompareWithCache(error);
   if (outcome != Outcome::kGranted || !system_.tests_on_server) return outcome;
   // A server that has not heard of this machine for longer than its lease gives the lock to others
   // (RFC 8881, section 8.3).
@@ -250,17 +261,10 @@ int LockFile::Write(const void* bytes, size_t size, OsError* error) const {
   } while (count == -1 && errno == EINTR);
   if (count == -1) *error = {Syscall::kWrite, errno};
   // Otherwise it could stay in the cache of this machine for half a minute, and be lost with it.
-  if (count != -1 && system_.network) {
-    int number;
-    do {
-      number = SyncData(fd_);
-    } while (number == EINTR);
-    if (number != 0) {
-      *error = {Syscall::kWrite, number};
-      return -1;
-    }
-  }
-  return static_cast<int>(count);
+  const int number = count != -1 && system_.network ? SyncData(fd_) : 0;
+  if (number == 0) return static_cast<int>(count);
+  *error = {Syscall::kWrite, number};
+  return -1;
 }
 
 OsError LockFile::Unlock() {

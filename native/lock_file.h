@@ -61,7 +61,7 @@ class LockFile {
   Outcome LockUnlessInterrupted(Mode mode, OsError* error);
   // Whether the path still names this file: kGranted, kReplaced, or kFailed where that cannot be
   // told. A lock on a file that was removed or renamed away meanwhile would exclude nobody who
-  // comes later.
+  // comes later. Looks the path up on a server, and makes the file there if it is missing.
   Outcome CompareWithPath(OsError* error) const;
   // Whether this still holds its lock, as far as can be told: kGranted, kReplaced or kFailed.
   Outcome Verify(OsError* error) const;
@@ -96,6 +96,7 @@ class LockFile {
 
  private:
   Outcome OpenOnce(const Opening& opening, OsError* error);
+  Outcome CompareWithCache(OsError* error) const;
   Outcome Identify(const char* path, OsError* error);
   Outcome Lock(Mode mode, bool wait, OsError* error);
   bool DescriptorIsThis() const;
@@ -106,6 +107,7 @@ class LockFile {
   FileSystem system_;
   Mechanism mechanism_ = Mechanism::kFlock;
   Mode mode_ = Mode::kExclusive;
+  unsigned permissions_ = 0;
   int write_error_ = 0;  // why it is not open for writing
   bool held_ = false;
   bool writable_ = false;

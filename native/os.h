@@ -56,7 +56,8 @@ struct FileSystem {
   bool tests_on_server = false;
 };
 
-// --- Files. Each returns 0 or an errno; none of them retries, none of them waits. ---------------
+// --- Files. Each returns 0 or an errno; none of them waits; only those that identify retry.
+// -------
 
 int StatDescriptor(int fd, FileStatus* status);
 // Of a name in an open directory; an absolute path ignores the directory. Does not follow a link.
@@ -71,7 +72,9 @@ FileSystem FileSystemOf(int fd, const FileIdentity& identity);
 // Asks the server for the attributes of a directory, whatever is cached; if it has changed, what is
 // cached of its names is dropped. An empty path means `directory` itself.
 int AskServer(int directory, const char* path);
-int SyncData(int fd);  // fdatasync(2)
+// As IdentifyPath, but with the attributes that the server has now.
+int IdentifyOnServer(int directory, const char* path, FileStatus* status);
+int SyncData(int fd);  // fdatasync(2), again after EINTR
 
 // Open-file-description locks over the whole file (fcntl(2)): never the process-owned F_SETLK,
 // which any close() of the file in this process would drop.

@@ -100,6 +100,10 @@ int AskServer(int directory, const char* path) {
   return 0;
 }
 
+int IdentifyOnServer(int directory, const char* path, FileStatus* status) {
+  return StatAt(directory, path, status);
+}
+
 int SyncData(int fd) { return fsync(fd) == -1 ? errno : 0; }
 
 int FcntlTest(int fd, FcntlLock lock) {

@@ -99,8 +99,12 @@ namespace {
 // False where there is no statx: kernels before 4.11, and sandboxes that do not know it (EPERM).
 bool IdentifyByStatx(int directory, const char* path, int flags, FileStatus* status, int* result) {
   struct statx found;
-  if (syscall(SYS_statx, directory, path, flags, STATX_TYPE | STATX_INO, &found) == -1) {
-    *result = errno;
+  do {
+    *result = syscall(SYS_statx, directory, path, flags, STATX_TYPE | STATX_INO, &found) == -1
+                  ? errno
+                  : 0;
+  } while (*result == EINTR);
+  if (*result != 0) {
     return *result != ENOSYS && *result != EPERM;
   }
   // As st_dev, in which stat(2) gives it.
@@ -110,7 +114,6 @@ bool IdentifyByStatx(int directory, const char* path, int flags, FileStatus* sta
                             ((minor & 0xffffff00) << 12) | (minor & 0xff);
   status->identity.inode = found.stx_ino;
   status->kind = KindOf(found.stx_mode);
-  *result = 0;
   return true;
 }
 
@@ -176,7 +179,19 @@ int AskServer(int directory, const char* path) {
   return syscall(SYS_statx, directory, path, flags, STATX_BASIC_STATS, &found) == -1 ? errno : 0;
 }
 
-int SyncData(int fd) { return fdatasync(fd) == -1 ? errno : 0; }
+int IdentifyOnServer(int directory, const char* path, FileStatus* status) {
+  int result = 0;
+  IdentifyByStatx(directory, path, AT_SYMLINK_NOFOLLOW | AT_STATX_FORCE_SYNC, status, &result);
+  return result;
+}
+
+int SyncData(int fd) {
+  int number;
+  do {
+    number = fdatasync(fd) == -1 ? errno : 0;
+  } while (number == EINTR);
+  return number;
+}
 
 int FcntlTest(int fd, FcntlLock lock) {
   struct flock range = WholeFile(lock);

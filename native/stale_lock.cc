@@ -5,8 +5,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "server_names.h"
+
 namespace nfl {
 namespace {
+
+constexpr unsigned kPermissions = 0600;
 
 class Descriptor {
  public:
@@ -43,13 +47,22 @@ bool IsStale(const FileStatus& status, int64_t max_age) {
   return status.kind == FileKind::kRegular && WallClockNanoseconds() - status.modified > max_age;
 }
 
-// Whether the name is still that of the locked file. What is cached of a server's names can be old
-// by a minute, and would have a file removed that another machine made and holds.
+// Whether the name is still that of the locked file. What is cached of a server's names can be old,
+// and would have a file removed that another machine made and holds.
 bool StillNames(int directory, const char* name, int fd, FileStatus* locked) {
   FileStatus named;
-  return StatDescriptor(fd, locked) == 0 &&
-         (!FileSystemOf(fd, locked->identity).network || AskServer(directory, "") == 0) &&
-         StatAt(directory, name, &named) == 0 && locked->identity == named.identity;
+  if (StatDescriptor(fd, locked) != 0) return false;
+  if (!FileSystemOf(fd, locked->identity).network) {
+    return StatAt(directory, name, &named) == 0 && locked->identity == named.identity;
+  }
+  int created = -1;
+  const OsError error = LookUpOnServer(directory, name, kPermissions, &named, &created);
+  if (created == -1) return !error && locked->identity == named.identity;
+  // There was none any more. What the look has made is removed as any lock file is, unless somebody
+  // has locked it meanwhile.
+  if (flock(created, LOCK_EX | LOCK_NB) == 0) unlinkat(directory, name, 0);
+  close(created);
+  return false;
 }
 
 StaleLock RemoveIn(int directory, const char* name, int64_t max_age, bool dry_run, void* content,
