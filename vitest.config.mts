@@ -6,6 +6,8 @@ export default defineConfig({
   resolve: { alias: [{ find: /^(?:\.\.\/)+lib\//, replacement: fileURLToPath(new URL('dist/', import.meta.url)) }] },
   test: {
     include: ['test/**/*.test.ts'],
+    // They need root and packages of the system: npm run test:environments.
+    exclude: ['test/environments/**'],
     // Processes, so that each file has a main thread, descriptors and threads of its own to count.
     pool: 'forks',
     execArgv: ['--expose-gc'],
