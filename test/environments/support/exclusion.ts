@@ -12,7 +12,7 @@ const KINDS = [
   { sync: false, tasks: 1, keepOpen: true },
 ];
 /** How long a run takes: until there were so many hand-offs between processes, and no longer than a time. */
-const HAND_OFFS = 200;
+const HAND_OFFS = 1000;
 const LIMIT_MS = 20_000;
 const KILLS = 3;
 
