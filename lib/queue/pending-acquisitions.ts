@@ -92,7 +92,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
   add(waiter: Waiter, handle: number): void {
     const { timeout } = waiter.request;
     if (timeout === 0 && (!this.lock.isOnNetwork || this.lock.conflictsLocally(waiter.exclusive))) {
-      waiter.source.file.keepOrClose(handle);
+      if (handle >= 0) waiter.source.file.keepOrClose(handle);
       this.#waits.ref();
       this.#rejectWithTimeout(waiter);
       return;
