@@ -56,8 +56,7 @@ struct FileSystem {
   bool tests_on_server = false;
 };
 
-// --- Files. Each returns 0 or an errno; none of them waits; only those that identify retry.
-// -------
+// --- Files. Each returns 0 or an errno; none waits, and those that only look retry after EINTR. --
 
 int StatDescriptor(int fd, FileStatus* status);
 // Of a name in an open directory; an absolute path ignores the directory. Does not follow a link.

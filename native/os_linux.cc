@@ -82,14 +82,18 @@ int FcntlCall(int fd, int command, FcntlLock lock) {
 
 int StatDescriptor(int fd, FileStatus* status) {
   struct stat found;
-  if (syscall(SYS_fstat, fd, &found) == -1) return errno;
+  while (syscall(SYS_fstat, fd, &found) == -1) {
+    if (errno != EINTR) return errno;
+  }
   Describe(found, status);
   return 0;
 }
 
 int StatAt(int directory, const char* path, FileStatus* status) {
   struct stat found;
-  if (syscall(SYS_newfstatat, directory, path, &found, AT_SYMLINK_NOFOLLOW) == -1) return errno;
+  while (syscall(SYS_newfstatat, directory, path, &found, AT_SYMLINK_NOFOLLOW) == -1) {
+    if (errno != EINTR) return errno;
+  }
   Describe(found, status);
   return 0;
 }
@@ -195,7 +199,9 @@ int SyncData(int fd) {
 
 int FcntlTest(int fd, FcntlLock lock) {
   struct flock range = WholeFile(lock);
-  if (syscall(SYS_fcntl, fd, F_OFD_GETLK, &range) == -1) return errno;
+  while (syscall(SYS_fcntl, fd, F_OFD_GETLK, &range) == -1) {
+    if (errno != EINTR) return errno;
+  }
   return range.l_type == F_UNLCK ? 0 : EAGAIN;
 }
 

@@ -11,7 +11,11 @@ OsError LookUpOnServer(int directory, const char* name, unsigned permissions, Fi
   do {
     *created = openat(directory, name, kFlags, permissions);
   } while (*created == -1 && errno == EINTR);
-  if (*created == -1 && errno != EEXIST) return {Syscall::kOpen, errno};
+  // In a directory that may not be written, a name that is not cached, or no longer, is EACCES or
+  // its kin, whether there is a file or not: then the next look asks the server.
+  if (*created == -1 && errno != EEXIST && errno != EACCES && errno != EROFS && errno != EPERM) {
+    return {Syscall::kOpen, errno};
+  }
   const int number = IdentifyOnServer(directory, name, status);
   if (number != 0) return {Syscall::kStat, number};
   return {};
