@@ -5,7 +5,16 @@ import { Actor } from '../support/actor.js';
 import { tempDir } from '../support/temp-dir.js';
 import { asUser, environment, NOBODY, run } from './support/environment.js';
 import { hasPidsController, PidsCgroup } from './support/pids-cgroup.js';
-import { descriptorsOf, everyWay, failed, GRANTED, HELD, hold, holderOfTimeout, startWaiting } from './support/ways.js';
+import {
+  descriptorsOf,
+  everyWay,
+  expectTimeoutToName,
+  failed,
+  GRANTED,
+  HELD,
+  hold,
+  startWaiting,
+} from './support/ways.js';
 
 /** A user without privileges that no other process has, so that its limit counts the actor's threads only. */
 const LONELY = 64_321;
@@ -189,9 +198,10 @@ environment('RLIMIT_NPROC reached by an unprivileged user: no thread can be star
   // Reading /proc/locks for the holder starts the pool of libuv, which calls abort(3).
   test.fails('a process whose pool has no threads yet is not ended by a wait', async () => {
     const file = sharedFile();
-    const release = await hold(await startHolder(), file, { fileMode: 0o666 });
+    const holder = await startHolder();
+    const release = await hold(holder, file, { fileMode: 0o666 });
     const limited = await startLimited({ pool: false });
-    expect(await holderOfTimeout(limited, file)).toMatchObject({ running: true });
+    await expectTimeoutToName(limited, file, { pid: holder.pid, running: true });
     await release();
   });
 });

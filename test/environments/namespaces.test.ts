@@ -7,10 +7,10 @@ import { tempDir } from '../support/temp-dir.js';
 import { asUser, canRun, environment, type Needs, NOBODY } from './support/environment.js';
 import {
   everyWay,
+  expectTimeoutToName,
   GRANTED,
   HELD,
   hold,
-  holderOfTimeout,
   inspectIn,
   recordIn,
   releaseRecorded,
@@ -100,7 +100,7 @@ function boundaryLaws(startInside: () => Promise<Actor>, hidesProcesses: boolean
     const release = await hold(outside, file, { fileMode });
     const report = await inspectIn(inside, file);
     expect(report.state).toBe(hidesProcesses ? 'unknown' : 'held');
-    expect(await holderOfTimeout(inside, file)).toEqual(hidesProcesses ? null : { pid: outside.pid, running: true });
+    await expectTimeoutToName(inside, file, hidesProcesses ? null : { pid: outside.pid, running: true });
     await release();
     const after = await inspectIn(inside, file);
     expect(after.state).toBe(hidesProcesses ? 'unknown' : 'free');
@@ -114,7 +114,7 @@ function boundaryLaws(startInside: () => Promise<Actor>, hidesProcesses: boolean
     await everyWay(outside, file, { fileMode });
     expect(await recordIn(outside, file)).toMatchObject({ held: true, recorded: true });
     const running = hidesProcesses ? null : true;
-    expect(await holderOfTimeout(inside, file)).toEqual({ pid: outside.pid, running });
+    await expectTimeoutToName(inside, file, { pid: outside.pid, running });
     const report = await inspectIn(inside, file);
     expect(report.state).toBe(hidesProcesses ? 'unknown' : 'held');
     expect(report.holder).toMatchObject({ pid: outside.pid, running });
@@ -169,7 +169,7 @@ environment('an environment without /proc', { admin: true, tools: ['chroot', 'un
       const release = await hold(outside, file);
       expect(await everyWay(inside, file)).toEqual(HELD);
       expect((await inspectIn(inside, file)).state).toBe('unknown');
-      expect(await holderOfTimeout(inside, file)).toBeNull();
+      await expectTimeoutToName(inside, file, null);
       const wait = await startWaiting(inside, file);
       await release();
       expect(await wait.granted()).toBe(true);
@@ -185,8 +185,7 @@ environment('an environment without /proc', { admin: true, tools: ['chroot', 'un
       const file = path.join(shared, 'l');
       const [inside, outside] = [await startInside(shared), await Actor.process()];
       expect(await recordIn(outside, file)).toMatchObject({ recorded: true });
-      const named = await holderOfTimeout(inside, file);
-      expect(named).toEqual({ pid: outside.pid, running: null });
+      await expectTimeoutToName(inside, file, { pid: outside.pid, running: null });
     });
   });
 });

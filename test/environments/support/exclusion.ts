@@ -13,7 +13,7 @@ const KINDS = [
 ];
 /** How long a run takes: until there were so many hand-offs between processes, and no longer than a time. */
 const HAND_OFFS = 1000;
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 40_000;
 const KILLS = 3;
 
 interface Possession {

@@ -6,7 +6,7 @@ import { lockLaws } from '../../support/lock-laws.js';
 import { tempDir, tempLock } from '../../support/temp-dir.js';
 import { expectExclusion } from './exclusion.js';
 import { type Mounted, useAsTmpdir } from './mounts.js';
-import { descriptorsOf, everyWay, HELD, hold, holderOfTimeout, inspectIn } from './ways.js';
+import { descriptorsOf, everyWay, expectTimeoutToName, HELD, hold, inspectIn } from './ways.js';
 
 /** How much the kernel's table of locks tells of a file system's files: whether a lock is held; or only that it is, if it is; or nothing. */
 export type Tells = 'all' | 'held only' | 'nothing';
@@ -76,8 +76,7 @@ export function fileSystemLaws(mount: () => Mounted, tells: Tells, subdirectory?
     const report = await inspectIn(other, file);
     expect(report.state).toBe(STATES[tells].held);
     expect(report.holder?.pid ?? null).toBe(tells === 'nothing' ? null : holder.pid);
-    const named = await holderOfTimeout(other, file);
-    expect(named).toEqual(tells === 'nothing' ? null : { pid: holder.pid, running: true });
+    await expectTimeoutToName(other, file, tells === 'nothing' ? null : { pid: holder.pid, running: true });
     await release();
     const after = await inspectIn(other, file);
     expect(after.state).toBe(STATES[tells].free);
@@ -88,7 +87,7 @@ export function fileSystemLaws(mount: () => Mounted, tells: Tells, subdirectory?
     const file = tempLock();
     const holder = await RecordingActor.holding(file);
     const other = await Actor.process();
-    expect(await holderOfTimeout(other, file)).toEqual({ pid: holder.pid, running: true });
+    await expectTimeoutToName(other, file, { pid: holder.pid, running: true });
     await holder.crash();
     const next = await RecordingActor.open(file);
     const first = await next.acquire();

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type { FileLockOptions, LockReport } from '../../../lib/index.js';
 import type { Actor } from '../../support/actor.js';
 
@@ -55,24 +56,31 @@ export function everyWay(actor: Actor, path: string, options: FileLockOptions = 
   );
 }
 
-/** Long enough for the kernel's table to be read on a slow machine; the answer would come too late otherwise. */
-const LOOKUP_TIME_MS = 500;
+type Named = { pid: number; running: boolean | null } | null;
 
-/** The holder that the error of a timed-out wait names. */
-export function holderOfTimeout(actor: Actor, path: string): Promise<{ pid: number; running: boolean | null } | null> {
-  return actor.run(
-    async (require, [path, timeout]) => {
-      const { FileLock, LockTimeoutError } = require('../..') as typeof import('../../../lib/index.js');
-      // On a busy machine an answer can come too late, and then the holder is unknown.
-      for (let tries = 0; tries < 5; tries++) {
-        const error = await new FileLock(path).acquire({ timeout }).catch((error) => error);
-        if (!(error instanceof LockTimeoutError)) throw error;
-        if (error.holder !== null) return { pid: error.holder.pid, running: error.holder.running };
-      }
-      return null;
-    },
-    [path, LOOKUP_TIME_MS] as [string, number],
-  );
+function holderOfTimeout(actor: Actor, path: string): Promise<Named> {
+  return actor.run(async (require, path) => {
+    const { FileLock, LockTimeoutError } = require('../..') as typeof import('../../../lib/index.js');
+    try {
+      await new FileLock(path).acquire({ timeout: 100 });
+    } catch (error) {
+      if (!(error instanceof LockTimeoutError)) throw error;
+      return error.holder && { pid: error.holder.pid, running: error.holder.running };
+    }
+    throw new Error('the lock was granted');
+  }, path);
+}
+
+/** A busy machine reads the kernel's table too late for some waits; their errors name nobody. */
+const MOST_WAITS = 50;
+
+/** Asserts who is named by the error of a wait that times out: nobody (null), or that holder and never another one. */
+export async function expectTimeoutToName(actor: Actor, path: string, expected: Named): Promise<void> {
+  let named = await holderOfTimeout(actor, path);
+  for (let waits = 1; named === null && expected !== null && waits < MOST_WAITS; waits++) {
+    named = await holderOfTimeout(actor, path);
+  }
+  expect(named).toEqual(expected);
 }
 
 /** Takes the lock and writes who holds it. Keeps it until the actor ends. */
