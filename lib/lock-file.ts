@@ -50,10 +50,8 @@ export class LockFile {
     let file = handle;
     let mayCreate = createParents;
     for (let mismatches = 0; mismatches < MOST_MISMATCHES; mismatches++) {
-      if (file < 0 && this.#kept >= 0) {
-        file = this.#kept;
-        this.#kept = -1;
-      } else if (file < 0) {
+      if (file < 0) file = this.#takeKept();
+      if (file < 0) {
         file = this.#open(exclusive, mayCreate);
         mayCreate = false;
       }
@@ -63,6 +61,13 @@ export class LockFile {
       file = -1;
     }
     throw systemError('stat', constants.errno.ESTALE, this.path);
+  }
+
+  /** The kept file, which is the caller's now; or -1. */
+  #takeKept(): number {
+    const file = this.#kept;
+    this.#kept = -1;
+    return file;
   }
 
   #open(exclusive: boolean, createParents: boolean): number {
@@ -97,13 +102,8 @@ export class LockFile {
     createParents: boolean,
     timeout: number,
   ): number {
-    let file = handle;
-    if (file < 0 && this.#kept >= 0) {
-      file = this.#kept;
-      this.#kept = -1;
-    } else if (file < 0) {
-      file = this.#native.reserve();
-    }
+    let file = handle < 0 ? this.#takeKept() : handle;
+    if (file < 0) file = this.#native.reserve();
     const { fileMode } = this.settings;
     const readsRecord = exclusive && this.settings.recordHolder;
     const mustWrite = this.#mustWrite(exclusive);

@@ -14,7 +14,7 @@ export const UNRECORDED = 6;
 
 /**
  * The addon, described in native/boundary/environment.h. An open file is known by its handle, a small
- * integer; every outcome but {@link BUSY} and {@link GRANTED} closes the file.
+ * integer; every outcome but {@link BUSY}, {@link GRANTED} and {@link UNRECORDED} closes the file.
  */
 export interface Native {
   open(path: string, permissions: number, mechanism: number, mustWrite: boolean, createParents: boolean): Result;
@@ -90,6 +90,11 @@ export function loadNative(lockPath: string): Native {
   if (loaded !== undefined) return loaded;
   loaded = loadAddon(lockPath) as Native;
   return loaded;
+}
+
+/** Whether the file holds the lock. */
+export function holdsLock(outcome: Result): boolean {
+  return outcome === GRANTED || outcome === UNRECORDED;
 }
 
 /** The error that a negative result stands for. */

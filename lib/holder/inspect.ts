@@ -5,7 +5,15 @@ import { kernelWaitsOf } from '../kernel-waits.js';
 import type { LockMechanism, LockMode } from '../lock-mode.js';
 import { failure, GRANTED, loadNative } from '../native.js';
 import { type HolderRecord, holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
-import { identify, isTableComplete, type LockTable, locksIn, readTable, readTableSync } from './kernel-locks.js';
+import {
+  type FileIdentity,
+  identify,
+  isTableComplete,
+  type LockTable,
+  locksIn,
+  readTable,
+  readTableSync,
+} from './kernel-locks.js';
 import type { LockHolder, LockReport } from './lock-holder.js';
 import { commandOfProcess, isRunning, thisProcess } from './process-info.js';
 
@@ -56,7 +64,7 @@ function commandIn(table: LockTable | null, pid: number): string | null {
 
 /** A lock file on a server, as a thread has found it: this one must not wait for the answer. */
 interface RemoteFile {
-  readonly identity: { dev: bigint; ino: bigint };
+  readonly identity: FileIdentity;
   readonly record: HolderRecord | null;
 }
 
@@ -88,13 +96,21 @@ function pidOfHolder(table: LockTable, name: string, mechanism: LockMechanism): 
   return -1;
 }
 
+function holderOfFile(
+  table: LockTable | null,
+  file: FileIdentity,
+  record: HolderRecord | null,
+  mechanism: LockMechanism,
+): LockHolder | null {
+  const pid = table === null ? -1 : pidOfHolder(table, identify(file).name, mechanism);
+  // A holder in another pid namespace is not in the table; its record may tell.
+  return holderWithPid(pid, record, table);
+}
+
 function holderIn(table: LockTable | null, path: string, mechanism: LockMechanism): LockHolder | null {
   try {
     const status = lstatSync(path, { bigint: true });
-    const record = status.size === 0n ? null : readRecord(path);
-    const pid = table === null ? -1 : pidOfHolder(table, identify(status).name, mechanism);
-    // A holder in another pid namespace is not in the table; its record may tell.
-    return holderWithPid(pid, record, table);
+    return holderOfFile(table, status, status.size === 0n ? null : readRecord(path), mechanism);
   } catch {
     return null; // only a hint: no reason to fail
   }
@@ -115,9 +131,7 @@ export async function findHolder(
   if (!onNetwork) return here ? holderHere(path) : holderIn(await readTable(), path, mechanism);
   const [table, file] = await Promise.all([here ? null : readTable(), lookOffThread(path).catch(() => null)]);
   if (here) return holderWithPid(process.pid, file?.record ?? null, null);
-  if (file === null) return null;
-  const pid = table === null ? -1 : pidOfHolder(table, identify(file.identity).name, mechanism);
-  return holderWithPid(pid, file.record, table);
+  return file === null ? null : holderOfFile(table, file.identity, file.record, mechanism);
 }
 
 /** The lock file; null when there is none. Where the path names something else, throws what locking it would throw. */
@@ -193,7 +207,7 @@ function inspectFile(
   path: string,
   mechanism: LockMechanism,
   heldHere: LockMode | null,
-  file: { dev: bigint; ino: bigint },
+  file: FileIdentity,
   record: HolderRecord | null,
   table: LockTable | null,
 ): LockReport {

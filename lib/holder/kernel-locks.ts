@@ -36,8 +36,14 @@ export interface LockTable {
   readonly commands: Map<number, string | null>;
 }
 
+/** What makes two files the same file, as fs.Stats gives it. */
+export interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
 /** A file's device (major:minor, decimal) and how the table names it. */
-export function identify({ dev, ino }: { dev: bigint; ino: bigint }): { device: string; name: string } {
+export function identify({ dev, ino }: FileIdentity): { device: string; name: string } {
   // As gnu_dev_major and gnu_dev_minor of <sys/sysmacros.h> take a device number apart.
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
   const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);

@@ -1,12 +1,8 @@
 import { now } from '../clock.js';
 import { unrecorded } from '../holder/recorder.js';
 import type { KernelWaits, WaitOwner } from '../kernel-waits.js';
-import { GRANTED, UNRECORDED } from '../native.js';
+import { GRANTED, holdsLock, UNRECORDED } from '../native.js';
 import type { Waiter } from './waiter.js';
-
-function holdsLock(outcome: number): boolean {
-  return outcome === GRANTED || outcome === UNRECORDED;
-}
 
 /**
  * The wait of a queue's head in the kernel. Its open file is the wait's then.

@@ -13,6 +13,14 @@ const LOOKUP_TIMEOUT_MS = 10;
 /** An answer is reused for this long. */
 const LOOKUP_TTL_MS = 2 * LOOKUP_LEAD_MS;
 
+/** Whose holder is looked up. */
+export interface LookedUp {
+  readonly path: string;
+  readonly mechanism: LockMechanism;
+  /** On a server: only threads touch the file. */
+  readonly isOnNetwork: boolean;
+}
+
 /** Looks up the holder of one path, once for all who ask at about the same time. */
 export class HolderLookup {
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -22,18 +30,16 @@ export class HolderLookup {
   #report: Promise<LockReport> | undefined;
   #reportedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(
-    private readonly path: string,
-    private readonly mechanism: LockMechanism,
-  ) {}
+  constructor(private readonly lock: LookedUp) {}
 
   /** `here`: a guard of this thread is known to conflict. */
-  start(here: boolean, onNetwork: boolean): Promise<LockHolder | null> {
+  start(here: boolean): Promise<LockHolder | null> {
     if (now() - this.#askedAt > LOOKUP_TTL_MS || here !== this.#here) {
       this.#askedAt = now();
       this.#here = here;
-      this.#answered = here && !onNetwork;
-      const answer = findHolder(this.path, this.mechanism, onNetwork, here);
+      const { path, mechanism, isOnNetwork } = this.lock;
+      this.#answered = here && !isOnNetwork;
+      const answer = findHolder(path, mechanism, isOnNetwork, here);
       this.#answer = answer;
       void answer.then(() => {
         if (answer === this.#answer) this.#answered = true;
@@ -43,8 +49,8 @@ export class HolderLookup {
   }
 
   /** The same for a wait that has timed out: null if the answer takes too long. */
-  async finish(here: boolean, onNetwork: boolean): Promise<LockHolder | null> {
-    const answer = this.start(here, onNetwork);
+  async finish(here: boolean): Promise<LockHolder | null> {
+    const answer = this.start(here);
     if (this.#answered) return answer;
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<null>((resolve) => {
@@ -56,10 +62,11 @@ export class HolderLookup {
   }
 
   /** The report of `inspect`, made without blocking this thread. */
-  report(heldHere: LockMode | null, onNetwork: boolean): Promise<LockReport> {
+  report(heldHere: LockMode | null): Promise<LockReport> {
     if (this.#report === undefined || now() - this.#reportedAt > LOOKUP_TTL_MS) {
       this.#reportedAt = now();
-      this.#report = inspectOffThread(this.path, this.mechanism, heldHere, onNetwork);
+      const { path, mechanism, isOnNetwork } = this.lock;
+      this.#report = inspectOffThread(path, mechanism, heldHere, isOnNetwork);
     }
     return this.#report;
   }

@@ -6,21 +6,17 @@ import type { Guard } from '../guard/lock-guard.js';
 import type { Grant } from '../holder/recorder.js';
 import { type KernelWaits, kernelWaitsOf, type WaitOwner } from '../kernel-waits.js';
 import type { Attempt, LockFile } from '../lock-file.js';
-import type { LockMechanism, LockMode } from '../lock-mode.js';
-import { failure, GRANTED, type Native, REPLACED, TIMED_OUT, UNRECORDED } from '../native.js';
+import type { LockMode } from '../lock-mode.js';
+import { failure, holdsLock, type Native, REPLACED, TIMED_OUT } from '../native.js';
 import { HeadWait } from './head-wait.js';
-import { HolderLookup } from './holder-lookup.js';
+import { HolderLookup, type LookedUp } from './holder-lookup.js';
 import { type Waiter, type WaiterEvents, WaiterQueue } from './waiter.js';
 
 /** A thread ends its wait at the deadline by itself; the wait is cancelled only when that is later than this (ms). */
 const THREAD_GRACE = 5;
 
 /** The lock that is waited for, as this thread holds it. */
-export interface Grantor {
-  readonly path: string;
-  readonly mechanism: LockMechanism;
-  /** On a server: only threads touch the file. */
-  readonly isOnNetwork: boolean;
+export interface Grantor extends LookedUp {
   /** How guards of this thread hold the lock; null when there are none. */
   readonly heldHere: LockMode | null;
   /** Whether a guard held by this thread conflicts with that mode. */
@@ -66,7 +62,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
     private readonly native: Native,
     private readonly lock: Grantor,
   ) {
-    this.#lookup = new HolderLookup(lock.path, lock.mechanism);
+    this.#lookup = new HolderLookup(lock);
   }
 
   get first(): Waiter | null {
@@ -205,7 +201,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
     const head = this.#inKernel;
     if (head === null || !this.#headWait.end(head, outcome, content)) return;
     this.lock.onKernelWaitEnded();
-    if (outcome === GRANTED || outcome === UNRECORDED) {
+    if (holdsLock(outcome)) {
       this.deliver(head, head.handle);
       this.pump(); // shared ones come in together
       return;
@@ -229,7 +225,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
 
   onReportDue(waiter: Waiter): void {
     const { onWait } = waiter.request;
-    const report = this.#lookup.report(this.lock.heldHere, this.lock.isOnNetwork);
+    const report = this.#lookup.report(this.lock.heldHere);
     // In a microtask of its own: what `onWait` throws is an uncaught exception, and no rejection. Where the
     // path names something that cannot be locked by now, the wait itself will say so.
     const call = (value: Awaited<typeof report>) =>
@@ -240,7 +236,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
   }
 
   onLookupDue(waiter: Waiter): void {
-    void this.#lookup.start(this.lock.conflictsLocally(waiter.exclusive), this.lock.isOnNetwork);
+    void this.#lookup.start(this.lock.conflictsLocally(waiter.exclusive));
   }
 
   onDeadline(waiter: Waiter, time: number): number {
@@ -259,8 +255,7 @@ export class PendingAcquisitions implements WaitOwner, WaiterEvents {
 
   #rejectWithTimeout(waiter: Waiter): void {
     const { exclusive, timeout } = waiter.request;
-    const { isOnNetwork } = this.lock;
-    void this.#lookup.finish(this.lock.conflictsLocally(exclusive), isOnNetwork).then((holder) => {
+    void this.#lookup.finish(this.lock.conflictsLocally(exclusive)).then((holder) => {
       this.#reject(waiter, new LockTimeoutError(this.lock.path, exclusive, timeout, holder, waiter.callSite));
     });
   }
