@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FileLock } from '../../lib/index.js';
+import { alleged, hasShm, shmDir } from '../support/alleged-network.js';
 import { FaultyActor, hasCompiler } from '../support/c-fixture.js';
 import { tempDir } from '../support/temp-dir.js';
 import { runScenario } from './scenarios.js';
@@ -10,7 +11,6 @@ import { type Row, SCENARIOS, type Scenario, TABLE } from './table.js';
 
 const PAGE = path.join(__dirname, '../../docs/failures.md');
 const MARK = '<!-- The table: test/faults/table.ts. UPDATE_DOCS=1 npx vitest run test/faults writes it anew. -->\n';
-const NFS = 0x6969;
 const MANY = 1_000_000;
 
 function callOf({ call }: Row): string {
@@ -61,17 +61,12 @@ function aliasOf(name: string): string {
 
 describe.skipIf(!hasCompiler)('a call that fails', () => {
   const cases = TABLE.flatMap((row) => row.errors.map((error) => ({ ...row, error })));
-  const shm = existsSync('/dev/shm');
 
-  test.each(cases)('$scenario: $call fails with $error: $outcome', async ({ error, ...row }) => {
+  test.for(cases)('$scenario: $call fails with $error: $outcome', async ({ error, ...row }, context) => {
     const { scenario, call, times = MANY } = row;
     const remote = scenario === 'server' || scenario === 'verify';
-    if (remote && !shm) {
-      console.warn('Skipped: a network file system is alleged on a tmpfs at /dev/shm');
-      return;
-    }
-    const directory = remote ? mkdtempSync('/dev/shm/native-file-lock-') : tempDir();
-    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    if (remote && !hasShm) return context.skip();
+    const directory = remote ? shmDir() : tempDir();
     const file =
       scenario === 'parents'
         ? path.join(directory, 'one/two/lock')
@@ -80,9 +75,9 @@ describe.skipIf(!hasCompiler)('a call that fails', () => {
       mkdirSync(path.dirname(file), { recursive: true });
       writeFileSync(file, '');
     }
-    const alleged = remote ? [`fstatfs errno ${NFS} ${MANY}`] : [];
+    const always = remote ? [alleged()] : [];
     const faulty = await FaultyActor.start();
-    faulty.inject(...alleged);
+    faulty.inject(...always);
     const descriptors = await faulty.actor.run(
       async (require, [file, holds]) => {
         const { FileLock } = require('../..') as typeof import('../../lib/index.js');
@@ -98,7 +93,7 @@ describe.skipIf(!hasCompiler)('a call that fails', () => {
     );
     const holder = scenario === 'wait' ? new FileLock(file).tryAcquire() : null;
 
-    faulty.inject(`${call} errno ${constants.errno[error]} ${times}`, ...alleged);
+    faulty.inject(`${call} errno ${constants.errno[error]} ${times}`, ...always);
     const target = scenario === 'clean' ? directory : file;
     const outcomes = await faulty.actor.run(runScenario, [scenario, target] as [Scenario, string]);
     // A fault that is used up by the first way leaves the others alone, which is no other outcome for these.
@@ -119,7 +114,7 @@ describe.skipIf(!hasCompiler)('a call that fails', () => {
     holder?.release();
 
     // Nothing is leaked, and nothing stays locked: for others, and here.
-    faulty.inject(...alleged);
+    faulty.inject(...always);
     const after = await faulty.actor.run((require) => {
       const { guard } = globalThis as { guard?: { release(): void } };
       guard?.release();

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { FileLock } from '../../lib/index.js';
 import { Actor } from '../support/actor.js';
 import { buildShared, FaultyActor, hasCompiler } from '../support/c-fixture.js';
+import { isFree } from '../support/is-free.js';
 import { untilWaiting } from '../support/kernel-waiters.js';
 import { tempDir, tempLock } from '../support/temp-dir.js';
 
@@ -219,11 +220,6 @@ describe.skipIf(!hasCompiler)('when a library takes the signals that interrupt w
     expect(code).toBe(1);
     await untilWaiting(file); // its thread is still there, and must give the lock back
     guard.release();
-    const free = () => {
-      const next = new FileLock(file).tryAcquire();
-      next?.release();
-      return next !== null;
-    };
-    await expect.poll(free, { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => isFree(file), { timeout: 10_000 }).toBe(true);
   });
 });

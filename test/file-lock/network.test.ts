@@ -1,28 +1,20 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FileLock } from '../../lib/index.js';
+import { alleged, hasShm, NFS, shmDir } from '../support/alleged-network.js';
 import { FaultyActor, hasCompiler } from '../support/c-fixture.js';
+import { isFree } from '../support/is-free.js';
 
 const { EACCES, EAGAIN, EBADF, EIO, ESTALE } = constants.errno;
-const NFS = 0x6969;
 const NINE_P = 0x01021997;
-const TMPFS = 0x01021994;
-
-// A file system without a block device, so that its type is asked for, and the answer can be another one.
-const SHM = '/dev/shm';
-const hasShm = existsSync(SHM) && statfsSync(SHM).type === TMPFS;
-if (!hasShm) console.warn(`Skipped: tests with an alleged network file system. They need a tmpfs at ${SHM}.`);
 
 /** A file that is alleged to be on a network file system, and an actor that knows it to be there. */
 async function onNetwork({ type = NFS, faults = [] as string[] } = {}) {
-  const directory = mkdtempSync(path.join(SHM, 'native-file-lock-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  const file = path.join(directory, 'lock');
+  const file = path.join(shmDir(), 'lock');
   const faulty = await FaultyActor.start();
-  const alleged = `fstatfs errno ${type} 100000`;
-  faulty.inject(alleged);
+  faulty.inject(alleged(type));
   await faulty.actor.run((require, file) => {
     const { FileLock } = require('../..') as typeof import('../../lib/index.js');
     new FileLock(file).tryAcquire()?.release();
@@ -30,7 +22,7 @@ async function onNetwork({ type = NFS, faults = [] as string[] } = {}) {
       [error.code ?? error.message, error.syscall].filter(Boolean).join(' ');
     Object.assign(globalThis, { describeError });
   }, file);
-  const inject = (...lines: string[]) => faulty.inject(...lines, alleged);
+  const inject = (...lines: string[]) => faulty.inject(...lines, alleged(type));
   inject(...faults);
   return { file, faulty, inject, actor: faulty.actor };
 }
@@ -177,12 +169,7 @@ describe.skipIf(!hasCompiler || !hasShm)('on a network file system', () => {
     }, file);
     expect(code).toBe('ERR_LOCK_TIMEOUT');
     expect(network.faulty.left()).not.toContain('sleep'); // it was being opened
-    const free = () => {
-      const guard = new FileLock(file).tryAcquire();
-      guard?.release();
-      return guard !== null;
-    };
-    await expect.poll(free, { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => isFree(file), { timeout: 10_000 }).toBe(true);
   });
 
   test('a timeout of 0 is one attempt, which passes the queue', async () => {
@@ -295,12 +282,7 @@ describe.skipIf(!hasCompiler || !hasShm)('on a network file system', () => {
       return worker.terminate();
     }, file);
     expect(code).toBe(1);
-    const free = () => {
-      const guard = new FileLock(file).tryAcquire();
-      guard?.release();
-      return guard !== null;
-    };
-    await expect.poll(free, { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => isFree(file), { timeout: 10_000 }).toBe(true);
   });
 
   test.each([

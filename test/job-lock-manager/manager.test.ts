@@ -13,18 +13,12 @@ import {
   tryLockJobDirectory,
 } from '../../lib/index.js';
 import { expectBlocked } from '../support/blocked.js';
+import { isFree } from '../support/is-free.js';
 import { indexLockFile, jobLockFile, managerOf, RecordingActor, tempManager } from '../support/jobs.js';
 import { untilWaiting } from '../support/kernel-waiters.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const NO_WAIT = { timeout: 0 };
-
-/** Whether the lock of a file is free. A FileLock of its own conflicts even with guards of this thread. */
-function isFree(file: string): boolean {
-  const guard = new FileLock(file).tryAcquire();
-  guard?.release();
-  return guard !== null;
-}
 
 /** The error that a call throws or rejects with; fails if it does neither. */
 async function failureOf(call: () => unknown): Promise<Error & { code?: string }> {

@@ -3,8 +3,8 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { FileLockOptions } from '../../lib/index.js';
-import { findOverlap, type Interval } from '../support/intervals.js';
 import { jobLockFile } from '../support/jobs.js';
+import { findLostUpdate, findTwoHolders, historyOf } from '../support/possessions.js';
 import { LoggedProcess, STORM_SECONDS, STORM_TIMEOUT } from '../support/storm.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -15,21 +15,6 @@ const ACQUIRERS: { sync: boolean; options: FileLockOptions }[] = [
   { sync: false, options: { keepOpen: true } },
   { sync: true, options: {} },
 ];
-
-interface Possession {
-  interval: Interval;
-  /** The counter after its update; undefined if it was killed while it held the lock. */
-  value: bigint | undefined;
-}
-
-function possessionsOf(acquirer: LoggedProcess): Possession[] {
-  const entries = acquirer.text.matchAll(/^\+ (\d+)\n(?:- (\d+) (\d+)\n)?/gm);
-  return Array.from(entries, ([, entered = '', left, value]) => {
-    const from = BigInt(entered);
-    const to = left === undefined ? (acquirer.killedAt ?? from) : BigInt(left);
-    return { interval: [from, to < from ? from : to], value: value === undefined ? undefined : BigInt(value) };
-  });
-}
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
 const removedBy = (cleaner: LoggedProcess) => sum(cleaner.text.split('\n').map(Number));
@@ -60,12 +45,11 @@ test(
     }
     await Promise.all(all.map((each) => each.kill()));
 
-    const possessions = acquirers.flatMap(possessionsOf).sort((a, b) => (a.interval[0] < b.interval[0] ? -1 : 1));
+    const possessions = historyOf(acquirers);
     console.log(`${possessions.length} grants, ${cleaners.map(removedBy).join(' + ')} removals`);
-    expect(findOverlap(possessions.map(({ interval }) => interval))).toBeUndefined();
+    expect(findTwoHolders(possessions)).toBeUndefined();
+    expect(findLostUpdate(possessions)).toBeUndefined();
     const values = possessions.flatMap(({ value }) => (value === undefined ? [] : [value]));
-    const lost = values.findIndex((value, index) => index > 0 && value <= (values[index - 1] ?? 0n));
-    expect(lost, 'the possession that missed the update before it').toBe(-1);
     // A process that was killed while it held the lock may have updated the counter or not.
     const killedWhileHolding = possessions.length - values.length;
     const last = values.at(-1) ?? 0n;

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import type { FileLockOptions } from '../../lib/index.js';
-import { findOverlap, type Interval } from '../support/intervals.js';
+import { countHandOffs, findLostUpdate, findTwoHolders, historyOf } from '../support/possessions.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const FIXTURE = path.join(__dirname, '../fixtures/contender.cjs');
@@ -22,17 +22,10 @@ const KINDS: { sync: boolean; tasks: number; options: FileLockOptions }[] = [
   { sync: true, tasks: 1, options: { keepOpen: true } },
 ];
 
-/** One possession of the lock. `value` is the counter after its update; undefined if killed while holding the lock. */
-interface Possession {
-  contender: Contender;
-  interval: Interval;
-  value: bigint | undefined;
-}
-
 class Contender {
   readonly #child: ChildProcess;
   readonly ended: Promise<unknown>;
-  #killedAt: bigint | undefined;
+  killedAt: bigint | undefined;
 
   constructor(
     readonly slot: number,
@@ -44,12 +37,16 @@ class Contender {
     this.ended = once(this.#child, 'exit');
   }
 
+  get text(): string {
+    return readFileSync(this.log, 'latin1');
+  }
+
   get hasBeenGranted(): boolean {
     return statSync(this.log).size > 0;
   }
 
   get isHolding(): boolean {
-    return /\+ \d+\n$/.test(readFileSync(this.log, 'latin1').slice(-64));
+    return /\+ \d+\n$/.test(this.text.slice(-64));
   }
 
   /** Whether the process exited by itself, which it never should. */
@@ -66,41 +63,9 @@ class Contender {
   }
 
   kill(): void {
-    this.#killedAt = process.hrtime.bigint(); // taken before the kill: until then it held what it held
+    this.killedAt = process.hrtime.bigint(); // taken before the kill: until then it held what it held
     this.#child.kill('SIGKILL');
   }
-
-  possessions(): Possession[] {
-    const entries = readFileSync(this.log, 'latin1').matchAll(/^\+ (\d+)\n(?:- (\d+) (\d+)\n)?/gm);
-    return Array.from(entries, ([, entered = '', left, value]) => {
-      const from = BigInt(entered);
-      const to = left === undefined ? (this.#killedAt ?? from) : BigInt(left);
-      // It may have been granted between the reading of the clock and its death.
-      return {
-        contender: this,
-        interval: [from, to < from ? from : to],
-        value: value === undefined ? value : BigInt(value),
-      };
-    });
-  }
-}
-
-function history(contenders: readonly Contender[]): Possession[] {
-  return contenders.flatMap((each) => each.possessions()).sort((a, b) => (a.interval[0] < b.interval[0] ? -1 : 1));
-}
-
-const countHandOffs = (possessions: readonly Possession[]): number =>
-  possessions.filter(({ contender }, index) => index > 0 && contender !== possessions[index - 1]?.contender).length;
-
-/** Later possessions must see what earlier ones wrote; otherwise an update was lost. */
-function findLostUpdate(possessions: readonly Possession[]): [Possession, Possession] | undefined {
-  let last: Possession | undefined;
-  for (const each of possessions) {
-    if (each.value === undefined) continue;
-    if (last?.value !== undefined && each.value <= last.value) return [last, each];
-    last = each;
-  }
-  return undefined;
 }
 
 const VARIANTS: { name: string; options: FileLockOptions; removes: boolean }[] = [
@@ -157,7 +122,7 @@ test.each(VARIANTS)(
 
     for (const slot of KINDS.keys()) start(slot);
     const end = performance.now() + SECONDS * 1000;
-    while (performance.now() < end || counts.killsWhileHolding < 5 || countHandOffs(history(all)) < HAND_OFFS) {
+    while (performance.now() < end || counts.killsWhileHolding < 5 || countHandOffs(historyOf(all)) < HAND_OFFS) {
       for (let round = 0; round < 10; round++) {
         await delay(Math.random() * MAX_PAUSE_MS);
         await stopOrKillOne();
@@ -167,10 +132,10 @@ test.each(VARIANTS)(
     for (const each of alive) each.kill();
     await Promise.all(all.map((each) => each.ended));
 
-    const possessions = history(all);
+    const possessions = historyOf(all);
     const handOffs = countHandOffs(possessions);
     console.log(`${name}: ${possessions.length} grants, ${handOffs} hand-offs, ${JSON.stringify(counts)}`);
-    expect(findOverlap(possessions.map(({ interval }) => interval))).toBeUndefined();
+    expect(findTwoHolders(possessions)).toBeUndefined();
     expect(findLostUpdate(possessions)).toBeUndefined();
     for (const slot of KINDS.keys()) {
       expect(possessions.filter(({ contender }) => contender.slot === slot).length).toBeGreaterThan(0);

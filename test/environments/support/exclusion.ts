@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { FileLockOptions } from '../../../lib/index.js';
-import { findOverlap, type Interval } from '../../support/intervals.js';
+import { countHandOffs, findLostUpdate, findTwoHolders, historyOf } from '../../support/possessions.js';
 import { LoggedProcess } from '../../support/storm.js';
 
 const KINDS = [
@@ -15,34 +15,6 @@ const KINDS = [
 const HAND_OFFS = 1000;
 const LIMIT_MS = 40_000;
 const KILLS = 3;
-
-interface Possession {
-  process: LoggedProcess;
-  interval: Interval;
-  /** Of the shared counter, after its update. Undefined: killed before. */
-  value: bigint | undefined;
-}
-
-function possessionsOf(process: LoggedProcess): Possession[] {
-  const entries = process.text.matchAll(/^\+ (\d+)\n(?:- (\d+) (\d+)\n)?/gm);
-  return Array.from(entries, ([, entered = '', left, value]) => {
-    const from = BigInt(entered);
-    const to = left === undefined ? (process.killedAt ?? from) : BigInt(left);
-    return { process, interval: [from, to < from ? from : to], value: value === undefined ? value : BigInt(value) };
-  });
-}
-
-const history = (processes: readonly LoggedProcess[]) =>
-  processes.flatMap(possessionsOf).sort((a, b) => (a.interval[0] < b.interval[0] ? -1 : 1));
-
-const countHandOffs = (possessions: readonly Possession[]) =>
-  possessions.filter(({ process }, index) => index > 0 && process !== possessions[index - 1]?.process).length;
-
-/** The values that were not greater than the one before them: an update was lost. */
-function lostUpdates(possessions: readonly Possession[]): bigint[] {
-  const values = possessions.flatMap(({ value }) => (value === undefined ? [] : [value]));
-  return values.filter((value, index) => index > 0 && value <= (values[index - 1] as bigint));
-}
 
 /**
  * Processes of several kinds take the lock of one file in a directory in turns, update a counter while they hold it,
@@ -75,7 +47,7 @@ export async function expectExclusion(
   const alive = KINDS.map((_, kind) => start(kind));
   const end = performance.now() + LIMIT_MS;
   for (let kills = 0; performance.now() < end; ) {
-    if (kills === KILLS && countHandOffs(history(all)) >= HAND_OFFS) break;
+    if (kills === KILLS && countHandOffs(historyOf(all)) >= HAND_OFFS) break;
     await delay(100);
     expect(all.filter((each) => each.hasFailed)).toEqual([]);
     const kind = kills % KINDS.length;
@@ -85,8 +57,8 @@ export async function expectExclusion(
     kills++;
   }
   await Promise.all(alive.map((each) => each.kill()));
-  const possessions = history(all);
-  expect(findOverlap(possessions.map(({ interval }) => interval))).toBeUndefined();
-  expect(lostUpdates(possessions)).toEqual([]);
+  const possessions = historyOf(all);
+  expect(findTwoHolders(possessions)).toBeUndefined();
+  expect(findLostUpdate(possessions)).toBeUndefined();
   expect(countHandOffs(possessions)).toBeGreaterThanOrEqual(HAND_OFFS);
 }
