@@ -2,8 +2,8 @@
 const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
 const { setTimeout: delay } = require('node:timers/promises');
-const { errorOf, milliseconds, partition } = require('./in-guest.cjs');
-const { DIRECTORY, isVersion3, startOnB } = require('./machines.cjs');
+const { errorOf, milliseconds } = require('../guest/in-guest.cjs');
+const { DIRECTORY, isVersion3, partition, startOnB } = require('./machines.cjs');
 
 module.exports = [
   {

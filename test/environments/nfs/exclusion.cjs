@@ -1,10 +1,12 @@
 // There is never more than one holder.
 const assert = require('node:assert/strict');
 const { setTimeout: delay } = require('node:timers/promises');
-const { errorOf, SECONDS } = require('./in-guest.cjs');
+const { errorOf, SECONDS } = require('../guest/in-guest.cjs');
 const { DIRECTORY, views } = require('./machines.cjs');
-const { oneTick } = require('./one-tick.cjs');
-const { storm } = require('./storm.cjs');
+const { oneTick } = require('../guest/one-tick.cjs');
+const { storm } = require('../guest/storm.cjs');
+
+const everywhere = (clients) => clients.map((client) => ({ client, directory: DIRECTORY }));
 
 module.exports = [
   {
@@ -77,7 +79,7 @@ module.exports = [
   {
     law: 'a storm of acquisitions, removals and clean-ups never has two holders, and none sees ESTALE',
     async run({ server, a, b }) {
-      const found = await storm([server, a, b], { directory: DIRECTORY, seconds: SECONDS });
+      const found = await storm(everywhere([server, a, b]), { seconds: SECONDS });
       assert.equal(found.overlaps + found.lostUpdates, 0, JSON.stringify(found));
       assert.deepEqual(found.errors, {});
       assert.ok(found.acquisitions > SECONDS && found.removals > 0 && found.cleaned > 0, JSON.stringify(found));
@@ -87,7 +89,7 @@ module.exports = [
   {
     law: 'the storm would find two holders: holds without a lock are caught twice',
     async run({ server, a, b }) {
-      const found = await storm([server, a, b], { directory: DIRECTORY, seconds: 5, unlocked: 10 });
+      const found = await storm(everywhere([server, a, b]), { seconds: 5, unlocked: 10 });
       assert.ok(found.overlaps > 0 && found.lostUpdates > 0, JSON.stringify(found));
       return found;
     },

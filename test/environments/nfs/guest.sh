@@ -3,9 +3,9 @@
 # One NFS server and three clients, each in its own network and mount namespace (the server's own, a and b), which
 # mount the same export at /mnt/nfs. Then the scenarios run, and the guest ends.
 #
-# From the command line of the kernel: GUEST_OUT, GUEST_NODE, GUEST_SCRIPT, NFS_VERSION (3, 4.0, 4.2), NFS_SECONDS.
+# From the command line of the kernel: GUEST_OUT, GUEST_NODE, GUEST_SCRIPT, GUEST_SECONDS, NFS_VERSION (3, 4.0, 4.2).
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp
-export GUEST_OUT GUEST_NODE GUEST_SCRIPT NFS_VERSION NFS_SECONDS
+export GUEST_OUT GUEST_NODE GUEST_SCRIPT GUEST_SECONDS NFS_VERSION
 
 end() {
   sync

@@ -1,5 +1,6 @@
 // The machines of a guest with NFS (guest.sh), all of which have mounted the same export.
-const { startClient } = require('./client.cjs');
+const { execFileSync } = require('node:child_process');
+const { startClient } = require('../guest/client.cjs');
 
 const words = (text = '') => text.split(' ').filter(Boolean);
 const [CLIENT_A, CLIENT_B] = [words(process.env.CLIENT_A), words(process.env.CLIENT_B)];
@@ -19,4 +20,7 @@ const views = {
   exported: '/mnt/export/shared',
 };
 
-module.exports = { DIRECTORY, isVersion3, startOnA, startOnB, views };
+/** Cuts the client b off, or connects it again. */
+const partition = (is) => execFileSync('ip', ['link', 'set', 'vb', is ? 'down' : 'up']);
+
+module.exports = { DIRECTORY, isVersion3, startOnA, startOnB, partition, views };

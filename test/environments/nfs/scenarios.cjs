@@ -1,6 +1,6 @@
 // The laws of locks on NFS, run inside the guest; test/environments/nfs/nfs.test.ts judges what they leave.
-const { startClient } = require('./client.cjs');
-const { endWith, runScenarios } = require('./in-guest.cjs');
+const { startClient } = require('../guest/client.cjs');
+const { endWith, runScenarios } = require('../guest/in-guest.cjs');
 const { startOnA, startOnB } = require('./machines.cjs');
 
 /** Each: a law, and what shows it. Returns figures. */

@@ -2,7 +2,7 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const { setTimeout: delay } = require('node:timers/promises');
-const { errorOf, milliseconds } = require('./in-guest.cjs');
+const { errorOf, milliseconds } = require('../guest/in-guest.cjs');
 const { DIRECTORY, isVersion3, startOnA } = require('./machines.cjs');
 
 module.exports = [

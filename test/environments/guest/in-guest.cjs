@@ -1,10 +1,9 @@
 // What the scenarios of a guest have in common, and what runs them.
 const fs = require('node:fs');
-const { execFileSync } = require('node:child_process');
 const { setTimeout: delay } = require('node:timers/promises');
 
 /** How long a storm lasts. */
-const SECONDS = Number(process.env.NFS_SECONDS ?? 20);
+const SECONDS = Number(process.env.GUEST_SECONDS ?? 20);
 
 /** What a promise comes to, and after how many milliseconds. */
 async function milliseconds(work) {
@@ -19,13 +18,10 @@ const errorOf = (promise) =>
     ({ code, syscall }) => ({ code, syscall }),
   );
 
-/** Cuts the client b off, or connects it again. */
-const partition = (is) => execFileSync('ip', ['link', 'set', 'vb', is ? 'down' : 'up']);
-
 /** Runs each scenario, and writes a line of JSON for each: the law, whether it holds, and figures. */
 async function runScenarios(scenarios, context) {
   const out = fs.openSync(`${process.env.GUEST_OUT}/results.jsonl`, 'a');
-  const only = process.env.NFS_ONLY;
+  const only = process.env.GUEST_ONLY;
   for (const { law, run, skip } of scenarios) {
     if (only !== undefined && !law.includes(only)) continue;
     let result = { law, skip };
@@ -56,4 +52,4 @@ function endWith(promise) {
   );
 }
 
-module.exports = { SECONDS, milliseconds, errorOf, partition, runScenarios, endWith };
+module.exports = { SECONDS, milliseconds, errorOf, runScenarios, endWith };

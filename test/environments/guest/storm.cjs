@@ -3,7 +3,7 @@
 const fs = require('node:fs');
 
 /** Runs in each process. */
-async function contend(require, _, { seed, seconds, jobs, counters, unlocked }) {
+async function contend(require, _, { seed, seconds, jobs, counters, unlocked, removals }) {
   const fs = require('node:fs');
   const path = require('node:path');
   const { FileLock, JobLockManager, LockTimeoutError } = require('../..');
@@ -12,12 +12,13 @@ async function contend(require, _, { seed, seconds, jobs, counters, unlocked }) 
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * below);
   };
+  const MECHANISMS = { one: 'flock', two: 'fcntl' };
   const manager = new JobLockManager(jobs);
   const targets = ['one', 'two'].flatMap((job) =>
     [false, true].flatMap((keepOpen) =>
       [false, true].map((recordHolder) => ({
         job,
-        lock: new FileLock(path.join(jobs, job, '.lock'), { keepOpen, recordHolder }),
+        lock: new FileLock(path.join(jobs, job, '.lock'), { keepOpen, recordHolder, mechanism: MECHANISMS[job] }),
         counter: fs.openSync(path.join(counters, job), 'r+'),
       })),
     ),
@@ -33,12 +34,18 @@ async function contend(require, _, { seed, seconds, jobs, counters, unlocked }) 
     tally.acquisitions++;
     const from = process.hrtime.bigint();
     const before = read(counter);
+    if (guard?.mode === 'shared') {
+      await new Promise((resolve) => setTimeout(resolve, random(4)));
+      intervals.push([job, from, process.hrtime.bigint(), null]);
+      guard.release();
+      return;
+    }
     if (random(3) === 0) await new Promise((resolve) => setTimeout(resolve, random(4)));
     fs.writeSync(counter, String(before + 1).padStart(12), 0);
     const until = process.hrtime.bigint();
     intervals.push([job, from, until, before + 1]);
     // By its holder, who has done its work.
-    if (guard && random(5) === 0) {
+    if (guard && removals && random(5) === 0) {
       fs.unlinkSync(lock.path);
       tally.removals++;
     }
@@ -47,17 +54,18 @@ async function contend(require, _, { seed, seconds, jobs, counters, unlocked }) 
   const end = Date.now() + seconds * 1000;
   while (Date.now() < end) {
     const target = targets[random(targets.length)];
+    const mode = random(6) === 0 ? 'shared' : 'exclusive';
     try {
       if (unlocked > 0 && random(unlocked) === 0) {
         await hold(target, null);
-      } else if (random(12) === 0) {
+      } else if (removals && random(12) === 0) {
         tally.cleaned += (await manager.cleanupStaleLocks({ maxAge: 0 })).length;
       } else if (random(3) === 0) {
-        const guard = target.lock.tryAcquire();
+        const guard = target.lock.tryAcquire({ mode });
         if (guard) await hold(target, guard);
         else await new Promise(setImmediate);
       } else {
-        await hold(target, await target.lock.acquire({ timeout: 1 + random(2000) }));
+        await hold(target, await target.lock.acquire({ mode, timeout: 1 + random(2000) }));
       }
     } catch (error) {
       note(error);
@@ -66,42 +74,53 @@ async function contend(require, _, { seed, seconds, jobs, counters, unlocked }) 
   return { intervals, tally };
 }
 
-/** Counts overlapping intervals and values that were written twice, of one job's intervals. */
+/** Counts intervals that must not overlap and do, and values that were written twice; of one job. Readers have none. */
 function violations(intervals) {
   const sorted = [...intervals].sort(([, a], [, b]) => (a < b ? -1 : 1));
+  const latest = { reader: 0n, writer: 0n };
+  const values = [];
   let overlaps = 0;
-  let latest = 0n;
-  const values = new Set();
   for (const [, from, until, value] of sorted) {
-    if (from < latest) overlaps++;
-    if (until > latest) latest = until;
-    values.add(value);
+    const kind = value === null ? 'reader' : 'writer';
+    if (from < latest.writer || (kind === 'writer' && from < latest.reader)) overlaps++;
+    if (until > latest[kind]) latest[kind] = until;
+    if (value !== null) values.push(value);
   }
-  return { overlaps, lostUpdates: sorted.length - values.size };
+  return { overlaps, lostUpdates: values.length - new Set(values).size };
 }
 
-async function storm(clients, { directory, seconds, unlocked = 0 }) {
-  const jobs = `${directory}/jobs${unlocked}`;
+/** Each client has the exported directory as `directory`. `unlocked`: one in so many holds takes no lock. */
+async function storm(clients, { seconds, unlocked = 0, removals = true }) {
+  const name = `jobs${unlocked}`;
   const counters = `/mnt/export/counters${unlocked}`;
+  fs.mkdirSync(counters);
   for (const job of ['one', 'two']) {
-    fs.mkdirSync(`${jobs}/${job}`, { recursive: true });
-    fs.mkdirSync(counters, { recursive: true });
+    fs.mkdirSync(`${clients[0].directory}/${name}/${job}`, { recursive: true });
     fs.writeFileSync(`${counters}/${job}`, '');
   }
   const results = await Promise.all(
-    clients.map((client, index) => client.run(contend, { seed: index + 1, seconds, jobs, counters, unlocked })),
+    clients.map(({ client, directory }, index) =>
+      client.run(contend, {
+        seed: index + 1,
+        seconds,
+        jobs: `${directory}/${name}`,
+        counters,
+        unlocked,
+        removals,
+      }),
+    ),
   );
   const total = { acquisitions: 0, removals: 0, cleaned: 0, timeouts: 0, overlaps: 0, lostUpdates: 0, errors: {} };
   for (const { tally } of results) {
-    for (const name of ['acquisitions', 'removals', 'cleaned', 'timeouts']) total[name] += tally[name];
-    for (const [name, count] of Object.entries(tally.errors)) total.errors[name] = (total.errors[name] ?? 0) + count;
+    for (const counted of ['acquisitions', 'removals', 'cleaned', 'timeouts']) total[counted] += tally[counted];
+    for (const [error, count] of Object.entries(tally.errors)) total.errors[error] = (total.errors[error] ?? 0) + count;
   }
   for (const job of ['one', 'two']) {
-    const found = violations(results.flatMap(({ intervals }) => intervals.filter(([name]) => name === job)));
+    const found = violations(results.flatMap(({ intervals }) => intervals.filter(([of]) => of === job)));
     total.overlaps += found.overlaps;
     total.lostUpdates += found.lostUpdates;
   }
   return total;
 }
 
-module.exports = { storm, violations };
+module.exports = { storm };

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 
-/** What a scenario left: test/environments/nfs/scenarios.cjs. */
+/** What a scenario left: test/environments/guest/in-guest.cjs. */
 export interface Result {
   law: string;
   ok?: boolean;
@@ -23,18 +23,25 @@ export interface Result {
   figures?: Record<string, unknown>;
 }
 
-/** Why no guest can be started here; undefined: one can. */
-export function whyNoGuest(): string | undefined {
+/** Why no guest can be started here, which needs those programs besides; undefined: one can. */
+export function whyNoGuest(programs: readonly string[]): string | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'User Mode Linux runs on Linux on x64';
   if (process.getuid?.() !== 0) return 'the guest reads files that only root can read';
-  const missing = ['linux.uml', 'exportfs', 'rpc.nfsd', 'rpcbind', 'busybox', 'mkfs.ext4'].filter(
+  const missing = ['linux.uml', 'busybox', 'modprobe', 'mkfs.ext4', ...programs].filter(
     (name) => !['/usr/bin', '/usr/sbin', '/sbin', '/bin'].some((folder) => existsSync(path.join(folder, name))),
   );
   return missing.length === 0 ? undefined : `${missing.join(', ')} missing: run scripts/environments`;
 }
 
-/** Runs the scenarios in a guest whose clients have mounted that version; gives what they left, and what the guest said. */
-export async function runGuest(version: string, seconds: number): Promise<{ results: Result[]; log: string }> {
+/**
+ * Boots a guest by the folder's guest.sh, which runs the folder's scenarios.cjs. Gives what they left, and what the
+ * guest said. `settings` are for both; storms last so many seconds.
+ */
+export async function runGuest(
+  scripts: string,
+  seconds: number,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<{ results: Result[]; log: string }> {
   // Not below /dev/shm, /run or /mnt, which the guest has of its own.
   const folder = mkdtempSync('/var/tmp/native-file-lock-guest-');
   try {
@@ -44,17 +51,18 @@ export async function runGuest(version: string, seconds: number): Promise<{ resu
     writeFileSync(disk, '');
     truncateSync(disk, 256 * 1024 * 1024);
     execFileSync('mkfs.ext4', ['-q', '-F', disk]);
-    const kernel = ['mem=1024M', 'rootfstype=hostfs', 'rootflags=/', 'ro', `init=${path.join(__dirname, 'guest.sh')}`];
+    const kernel = ['mem=1024M', 'rootfstype=hostfs', 'rootflags=/', 'ro', `init=${path.join(scripts, 'guest.sh')}`];
     const devices = [`ubd0=${disk}`, 'con=null', 'con0=null,fd:1', 'con1=null'];
-    const settings = [
-      `GUEST_OUT=${out}`,
-      `GUEST_NODE=${process.execPath}`,
-      `GUEST_SCRIPT=${path.join(__dirname, 'scenarios.cjs')}`,
-      `NFS_VERSION=${version}`,
-      `NFS_SECONDS=${seconds}`,
-    ];
+    const environment = {
+      ...settings,
+      GUEST_OUT: out,
+      GUEST_NODE: process.execPath,
+      GUEST_SCRIPT: path.join(scripts, 'scenarios.cjs'),
+      GUEST_SECONDS: seconds,
+    };
+    const assignments = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
     const console = openSync(path.join(folder, 'console'), 'w');
-    const guest = spawn('linux.uml', [...kernel, ...settings, ...devices], {
+    const guest = spawn('linux.uml', [...kernel, ...assignments, ...devices], {
       cwd: folder,
       env: { PATH: process.env.PATH, HOME: folder, TMPDIR: '/dev/shm' },
       stdio: ['ignore', console, console],
