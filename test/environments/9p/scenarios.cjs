@@ -81,8 +81,11 @@ const scenarios = [
           }
           await a.release(mine);
           const found = { late, abort: abort.took, handOff };
-          assert.ok(Math.min(...late) >= 0 && Math.max(...late, abort.took, ...handOff) < LATEST, JSON.stringify(found));
-              figures[`${name}, ${mechanism}`] = found;
+          assert.ok(
+            Math.min(...late) >= 0 && Math.max(...late, abort.took, ...handOff) < LATEST,
+            JSON.stringify(found),
+          );
+          figures[`${name}, ${mechanism}`] = found;
         }
       }
       const victim = await startClient();

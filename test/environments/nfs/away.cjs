@@ -71,6 +71,50 @@ module.exports = [
     },
   },
   {
+    // The kernel unlocks at the server before a process is gone, even one that was killed.
+    law: 'what a holder that was cut off has released, or held at its end, is free once it is connected again',
+    async run({ server }) {
+      const ends = {
+        release: (holder, file) => holder.release(file),
+        exit: (holder) => {
+          holder.call('exit');
+          return holder.ended;
+        },
+        kill: (holder) => {
+          holder.kill();
+          return holder.ended;
+        },
+      };
+      const holders = {};
+      for (const name of Object.keys(ends)) {
+        holders[name] = await startOnB();
+        assert.equal(await holders[name].tryAcquire(`${DIRECTORY}/cut-off-${name}`), true);
+      }
+      const figures = {};
+      partition(true);
+      try {
+        await delay(1000);
+        const within = (promise) => Promise.race([promise.then(() => 'done'), delay(4000, 'not within 4 s')]);
+        for (const [name, end] of Object.entries(ends)) {
+          const { value, took } = await milliseconds(() => within(end(holders[name], `${DIRECTORY}/cut-off-${name}`)));
+          figures[name] = value === 'done' ? took : value;
+        }
+      } finally {
+        partition(false);
+      }
+      for (const name of Object.keys(ends)) {
+        const file = `${DIRECTORY}/cut-off-${name}`;
+        const { value, took } = await milliseconds(() => errorOf(server.acquire(file, { timeout: 60_000 })));
+        figures[`free after ${name}`] = value.code ?? took;
+        if (value.code === undefined) await server.release(file);
+        holders[name].kill();
+      }
+      for (const name of Object.keys(ends))
+        assert.equal(typeof figures[`free after ${name}`], 'number', JSON.stringify(figures));
+      return figures;
+    },
+  },
+  {
     law: 'a holder that was cut off for longer than the lease loses the lock, and is told; tokens grow',
     skip: isVersion3 ? 'version 3 has no leases' : undefined,
     async run({ server }) {

@@ -61,6 +61,69 @@ module.exports = [
     },
   },
   {
+    law: 'acquireSync times out on time, and a worker that waits in it is terminated',
+    async run({ a, b }) {
+      const file = `${DIRECTORY}/sync`;
+      await a.acquire(file);
+      const { value, took } = await milliseconds(async () => {
+        await b.call('open', { lock: file, path: file });
+        return errorOf(b.call('acquireSync', { lock: file, options: { timeout: 300 } }));
+      });
+      assert.equal(value.code, 'ERR_LOCK_TIMEOUT');
+      const terminated = await b.run(async (require, _, file) => {
+        const { Worker } = require('node:worker_threads');
+        const source = `
+          const { parentPort } = require('node:worker_threads');
+          const { FileLock } = require(${JSON.stringify(require.resolve('../..'))});
+          parentPort.postMessage('');
+          new FileLock(${JSON.stringify(file)}).acquireSync({ timeout: 60_000 });
+        `;
+        const worker = new Worker(source, { eval: true });
+        await new Promise((resolve) => worker.once('message', resolve));
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        const start = performance.now();
+        await worker.terminate();
+        return performance.now() - start;
+      }, file);
+      await a.release(file);
+      const figures = { late: Math.round(took - 300), terminated: Math.round(terminated) };
+      assert.ok(figures.late >= 0 && Math.max(figures.late, figures.terminated) < 5000, JSON.stringify(figures));
+      return figures;
+    },
+  },
+  {
+    law: 'an acquisition and its release cost a few calls of the server',
+    async run({ b }) {
+      const figures = {};
+      for (const [name, options, most] of [
+        ['plain', {}, 14],
+        ['keepOpen', { keepOpen: true }, 9],
+        ['recordHolder', { recordHolder: true }, 22],
+        ['both', { keepOpen: true, recordHolder: true }, 16],
+      ]) {
+        const cycles = 50;
+        const { calls, milliseconds: took } = await b.run(
+          (require, _, { path, options, cycles }) => {
+            const { FileLock } = require('../..');
+            const { readFileSync } = require('node:fs');
+            const countCalls = () => Number(/^rpc (\d+)/m.exec(readFileSync('/proc/net/rpc/nfs', 'latin1'))[1]);
+            const lock = new FileLock(path, options);
+            lock.acquireSync().release();
+            const [before, start] = [countCalls(), performance.now()];
+            for (let cycle = 0; cycle < cycles; cycle++) lock.acquireSync().release();
+            const found = { calls: countCalls() - before, milliseconds: performance.now() - start };
+            lock.close();
+            return found;
+          },
+          { path: `${DIRECTORY}/cost-${name}`, options, cycles },
+        );
+        figures[name] = { calls: calls / cycles, milliseconds: Math.round((took / cycles) * 10) / 10 };
+        assert.ok(calls > 0 && calls / cycles <= most, `${name}: ${JSON.stringify(figures)}`);
+      }
+      return figures;
+    },
+  },
+  {
     law: "with root_squash, another user's readable file is EACCES of open",
     async run({ a }) {
       const file = '/mnt/squashed/readable';
