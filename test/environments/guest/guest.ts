@@ -66,10 +66,12 @@ export async function runGuest(
       cwd: folder,
       env: { PATH: process.env.PATH, HOME: folder, TMPDIR: '/dev/shm' },
       stdio: ['ignore', console, console],
-      timeout: (seconds + 400) * 1000,
-      killSignal: 'SIGKILL',
+      detached: true,
     });
+    // The whole group: the guest is several processes, and some would outlive the first.
+    const limit = setTimeout(() => process.kill(-(guest.pid as number), 'SIGKILL'), (seconds + 400) * 1000);
     await once(guest, 'exit');
+    clearTimeout(limit);
     closeSync(console);
     const read = (name: string) => (existsSync(path.join(out, name)) ? readFileSync(path.join(out, name), 'utf8') : '');
     const lines = read('results.jsonl').split('\n').filter(Boolean);
