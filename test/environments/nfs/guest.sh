@@ -62,10 +62,13 @@ export -f mount_all path
 export options
 
 busybox ip link add br0 type bridge 2>/dev/null || ip link add br0 type bridge
-ip addr add 10.0.0.1/24 dev br0
 ip link set br0 up
-number=2
+number=1
+# Each client knows the server by an address of its own. Lockd keeps the blocked locks of all of a kernel's clients in one
+# list, and a grant is for whichever has that server, file and owner (nlmclnt_grant in fs/lockd/clntlock.c): owners are
+# numbered by each client, so that a grant for one machine could be taken by the other, which real machines cannot.
 for client in a b; do
+  ip addr add "10.0.$number.1/24" dev br0
   ip link add "v$client" type veth peer name "p$client"
   ip link set "v$client" master br0 up
   unshare -n -u -m bash -c "echo \$\$ > /run/$client.pid; exec sleep infinity" &
@@ -75,7 +78,7 @@ for client in a b; do
   nsenter -t "$pid" -n -u -m bash -c "
     hostname $client
     ip link set lo up
-    ip addr add 10.0.0.$number/24 dev p$client
+    ip addr add 10.0.$number.2/24 dev p$client
     ip link set p$client up
     # Daemons of its own, which keep their state here.
     mount -t tmpfs tmpfs /run
@@ -83,7 +86,7 @@ for client in a b; do
     mkdir -p /run/rpc_pipefs /run/lock /run/sendsigs.omit.d /var/lib/nfs/sm /var/lib/nfs/sm.bak
     mount -t rpc_pipefs rpc_pipefs /run/rpc_pipefs
     [ $NFS_VERSION = 3 ] && { rpcbind -w; rpc.statd -L; }
-    mount_all 10.0.0.1
+    mount_all 10.0.$number.1
   "
   number=$((number + 1))
 done
