@@ -1,4 +1,5 @@
 import { now } from './clock.js'; // not with the queue: later a test may have replaced the clock
+import { fromFileSystemError } from './errors.js';
 import type { Guard, GuardSource, LockGuard, NewGuard } from './guard/lock-guard.js';
 import type { LockReport } from './holder/lock-holder.js';
 import type { LockFile, LockFileSettings } from './lock-file.js';
@@ -40,7 +41,11 @@ export interface ManagedBy {
 let loadedQueue: typeof import('./queue/path-locks.js') | undefined;
 
 function pathLockOf(path: string, mechanism: LockMechanism): PathLock {
-  loadedQueue ??= require('./queue/path-locks.js') as typeof import('./queue/path-locks.js');
+  try {
+    loadedQueue ??= require('./queue/path-locks.js') as typeof import('./queue/path-locks.js');
+  } catch (error) {
+    throw fromFileSystemError(error as NodeJS.ErrnoException, path); // EMFILE: a module could not be opened
+  }
   return loadedQueue.pathLockOf(path, mechanism);
 }
 

@@ -32,7 +32,7 @@ export interface Native {
   isSameLock(wait: number, handle: number): boolean;
   /** False: no thread can be started, and {@link pollWaits} must be called every 10 ms. */
   startWait(handle: number, exclusive: boolean, milliseconds: number): boolean;
-  /** A handle without a file, for one of the next four: what can block on a server, done by a thread. */
+  /** A handle without a file, for one of the next five: what can block, done by a thread. */
   reserve(): number;
   startOpening(
     handle: number,
@@ -48,6 +48,7 @@ export interface Native {
   startRecord(handle: number, bytes: Buffer, undo: Buffer): boolean;
   startVerify(handle: number, locked: number): boolean;
   startInspect(handle: number, path: string): boolean;
+  startReadAll(handle: number, path: string): boolean;
   cancelWait(handle: number): Result;
   /** Tries each polled wait once. True: call it again. */
   pollWaits(): boolean;

@@ -189,7 +189,7 @@ Outcome LockFile::CompareWithPath(OsError* error) const {
   if (!system_.network) return CompareWithCache(error);
   FileStatus now;
   int created = -1;
-  *error = LookUpOnServer(AT_FDCWD, path_, permissions_, &now, &created);
+  *error = LookUpOnServer(AT_FDCWD, path_, system_, permissions_, &now, &created);
   if (created != -1) close(created);  // for the next attempt
   if (!*error) return now.identity == identity_ ? Outcome::kGranted : Outcome::kReplaced;
   return IsReplaced(error->number) ? Outcome::kReplaced : Outcome::kFailed;
@@ -206,6 +206,7 @@ Outcome LockFile::CompareWithCache(OsError* error) const {
 
 Outcome LockFile::Verify(OsError* error) const {
   if (exposed_ && !DescriptorIsThis()) return Outcome::kReplaced;
+  if (system_.pins_names) return CompareWithPath(error);
   // A look at a lock that is held makes nothing; so not as after a grant.
   if (const int number = system_.network ? AskServerForParent(path_) : 0) {
     if (IsReplaced(number)) return Outcome::kReplaced;
@@ -214,8 +215,7 @@ Outcome LockFile::Verify(OsError* error) const {
   }
   const Outcome outcome = CompareWithCache(error);
   if (outcome != Outcome::kGranted || !system_.tests_on_server) return outcome;
-  // A server that has not heard of this machine for longer than its lease gives the lock to others
-  // (RFC 8881, section 8.3).
+  // After its lease a server gives a silent machine's lock to others (RFC 8881, section 8.3).
   const int number = FcntlTest(fd_, ToFcntl(mode_));
   if (number == 0) return Outcome::kGranted;
   if (IsContention(number) || number == ESTALE) return Outcome::kReplaced;

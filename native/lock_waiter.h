@@ -64,8 +64,9 @@ class Waits;
 
 struct Wait {
   enum State : uint32_t { kWaiting, kCancelling, kEnded, kAbandoned };
-  // What is done by a thread: see wait_jobs.h. All but kLock are for files on a server.
-  enum Job : uint32_t { kLock, kRecord, kVerify, kInspect };
+  // What is done by a thread: see wait_jobs.h. kRecord, kVerify and kInspect are for files on a
+  // server.
+  enum Job : uint32_t { kLock, kRecord, kVerify, kInspect, kReadAll };
   // Whether the file is its caller's when the wait has ended with a grant.
   bool HoldsFile() const { return job == kLock || job == kRecord; }
 
@@ -83,7 +84,7 @@ struct Wait {
   bool opens = false;         // the file is opened by the thread, and again when it was replaced
   Opening opening;            // the wait owns the path
   bool reads_record = false;  // kLock: `bytes` are the file's first after the grant
-  std::vector<char> bytes;    // kRecord: to be written. kInspect: what was found
+  std::vector<char> bytes;    // kRecord: to be written. kInspect, kReadAll: what was found
   std::vector<char> undo;     // kRecord: written if the wait is cancelled meanwhile
 
   std::atomic<uint32_t> state{kWaiting};

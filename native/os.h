@@ -54,6 +54,9 @@ struct FileSystem {
   bool waits = true;
   // FcntlTest asks the server, and sees the locks of other machines whichever call made them.
   bool tests_on_server = false;
+  // The name of an open file stays that file's here, whatever the server has; only a listing of the
+  // directory tells.
+  bool pins_names = false;
 };
 
 // --- Files. Each returns 0 or an errno; none waits, and those that only look retry after EINTR. --
@@ -69,9 +72,11 @@ int DuplicateAboveStandard(int fd, int* copy);  // close-on-exec, >= 3
 // Where that cannot be told, the answer is the careful one.
 FileSystem FileSystemOf(int fd, const FileIdentity& identity);
 // Asks the server for the attributes of a directory, whatever is cached; if it has changed, what is
-// cached of its names is dropped. An empty path means `directory` itself.
+// cached of its names is dropped. An empty path means `directory` itself. Nothing is asked, and
+// that is no error, where a sandbox has no call for it.
 int AskServer(int directory, const char* path);
-// As IdentifyPath, but with the attributes that the server has now.
+// As IdentifyPath, but with the attributes that the server has now. ENOSYS or EPERM where a sandbox
+// has no call for it.
 int IdentifyOnServer(int directory, const char* path, FileStatus* status);
 int SyncData(int fd);  // fdatasync(2), again after EINTR
 

@@ -166,13 +166,24 @@ FileSystem FileSystemOf(int fd, const FileIdentity& identity) {
   // (set_anon_super). Saves a call in the hot path.
   if ((identity.device & 0xfff00) != 0) return {};
   struct statfs found;
-  if (syscall(SYS_fstatfs, fd, &found) == -1) return {true, true, false};
+  FileSystem system;
+  system.network = true;
+  if (syscall(SYS_fstatfs, fd, &found) == -1) return system;
   const uint32_t type = static_cast<uint32_t>(found.f_type);
-  if (type == kNfs) return {true, true, true};
-  // Blocking, 9p asks the server again every 30 seconds (v9fs_file_do_lock), and EAGAIN ends it.
-  if (type == k9p) return {true, false, false};
+  if (type == kNfs) {
+    system.tests_on_server = true;
+    return system;
+  }
+  if (type == k9p) {
+    // Blocking, 9p asks the server again every 30 seconds (v9fs_file_do_lock), and EAGAIN ends it.
+    system.waits = false;
+    // It has no d_revalidate of its own without a cache: an open file's name is never looked up
+    // again (fs/9p/vfs_dentry.c).
+    system.pins_names = true;
+    return system;
+  }
   for (const uint32_t network : kOtherNetworks) {
-    if (type == network) return {true, true, false};
+    if (type == network) return system;
   }
   return {};
 }
@@ -180,7 +191,8 @@ FileSystem FileSystemOf(int fd, const FileIdentity& identity) {
 int AskServer(int directory, const char* path) {
   struct statx found;
   const int flags = AT_STATX_FORCE_SYNC | (*path == '\0' ? AT_EMPTY_PATH : 0);
-  return syscall(SYS_statx, directory, path, flags, STATX_BASIC_STATS, &found) == -1 ? errno : 0;
+  if (syscall(SYS_statx, directory, path, flags, STATX_BASIC_STATS, &found) == 0) return 0;
+  return errno == ENOSYS || errno == EPERM ? 0 : errno;
 }
 
 int IdentifyOnServer(int directory, const char* path, FileStatus* status) {

@@ -16,7 +16,8 @@ constexpr size_t kLongestPath = 4096;
 // Writes the path of the parent, and gives its length.
 size_t ParentOf(const char* path, char (&parent)[kLongestPath]) {
   const char* slash = strrchr(path, '/');
-  size_t length = slash == nullptr ? 0 : static_cast<size_t>(slash - path);
+  if (slash == nullptr) path = ".";
+  size_t length = slash == nullptr ? 1 : static_cast<size_t>(slash - path);
   if (length == 0) length = 1;  // the root
   if (length >= kLongestPath) length = kLongestPath - 1;
   memcpy(parent, path, length);
@@ -59,6 +60,16 @@ int AskServerForParent(const char* path) {
     number = AskServer(AT_FDCWD, parent);
   } while (number == EINTR);
   return number;
+}
+
+int OpenParent(int directory, const char* path) {
+  char parent[kLongestPath];
+  ParentOf(path, parent);
+  int fd;
+  do {
+    fd = openat(directory, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  } while (fd == -1 && errno == EINTR);
+  return fd;
 }
 
 }  // namespace nfl

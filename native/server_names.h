@@ -14,8 +14,11 @@ namespace nfl {
 // name up on the server, whatever is cached (LOOKUP_EXCL in fs/nfs/dir.c and fs/fuse/dir.c). If
 // there is nothing of that name, an empty file is made, as opening the lock file would, and
 // `created` is its descriptor, the caller's; otherwise -1.
-OsError LookUpOnServer(int directory, const char* name, unsigned permissions, FileStatus* status,
-                       int* created);
+//
+// Where names are pinned it lists the directory instead, in time proportional to its size, makes
+// nothing, and tells the identity only.
+OsError LookUpOnServer(int directory, const char* name, const FileSystem& system,
+                       unsigned permissions, FileStatus* status, int* created);
 
 }  // namespace nfl
 

@@ -52,11 +52,12 @@ bool IsStale(const FileStatus& status, int64_t max_age) {
 bool StillNames(int directory, const char* name, int fd, FileStatus* locked) {
   FileStatus named;
   if (StatDescriptor(fd, locked) != 0) return false;
-  if (!FileSystemOf(fd, locked->identity).network) {
+  const FileSystem system = FileSystemOf(fd, locked->identity);
+  if (!system.network) {
     return StatAt(directory, name, &named) == 0 && locked->identity == named.identity;
   }
   int created = -1;
-  const OsError error = LookUpOnServer(directory, name, kPermissions, &named, &created);
+  const OsError error = LookUpOnServer(directory, name, system, kPermissions, &named, &created);
   if (created == -1) return !error && locked->identity == named.identity;
   // There was none any more. What the look has made is removed as any lock file is, unless somebody
   // has locked it meanwhile.

@@ -53,6 +53,28 @@ Outcome Inspect(Wait* wait, OsError* error) {
   return Outcome::kGranted;
 }
 
+// In how many pieces it was read, as a 64-bit number, and then all of it.
+Outcome ReadAll(Wait* wait, OsError* error) {
+  constexpr size_t kPiece = size_t{64} << 10;
+  LockFile file;
+  const Outcome opened = file.OpenToRead(wait->opening.path, error);
+  if (opened != Outcome::kBusy) return opened;
+  uint64_t pieces = 0;
+  std::vector<char>& bytes = wait->bytes;
+  bytes.resize(sizeof pieces);
+  for (int count;; ++pieces) {
+    const size_t before = bytes.size();
+    bytes.resize(before + kPiece);
+    const int64_t position = static_cast<int64_t>(before - sizeof pieces);
+    count = file.Read(bytes.data() + before, kPiece, position, error);
+    bytes.resize(before + static_cast<size_t>(count > 0 ? count : 0));
+    if (count == -1) return Outcome::kFailed;
+    if (count == 0) break;
+  }
+  memcpy(bytes.data(), &pieces, sizeof pieces);
+  return Outcome::kGranted;
+}
+
 }  // namespace
 
 Outcome TryJob(Wait* wait, OsError* error) {
@@ -63,8 +85,10 @@ Outcome TryJob(Wait* wait, OsError* error) {
       return Record(wait, error);
     case Wait::kVerify:
       return wait->file.Verify(error);
-    default:
+    case Wait::kInspect:
       return Inspect(wait, error);
+    default:
+      return ReadAll(wait, error);
   }
 }
 

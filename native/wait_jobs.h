@@ -8,6 +8,10 @@
 //   kRecord   writes the holder's record into the locked file
 //   kVerify   looks whether the lock is still held, through a descriptor of its own
 //   kInspect  opens the file for reading, and reads what it is and its first bytes
+//
+// And on any system, since the kernel takes its time over its table of locks:
+//
+//   kReadAll  opens a file for reading, and reads all of it
 
 #ifndef NATIVE_FILE_LOCK_WAIT_JOBS_H_
 #define NATIVE_FILE_LOCK_WAIT_JOBS_H_

@@ -1,7 +1,8 @@
-import { closeSync, openSync, read, readSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { kernelWaitsOf } from '../kernel-waits.js';
 import type { LockMechanism, LockMode } from '../lock-mode.js';
 import { isLocalDevice } from '../mounts.js';
+import { GRANTED, loadNative } from '../native.js';
 import { seesEveryProcess } from './process-info.js';
 
 /**
@@ -93,7 +94,6 @@ export function readTableSync(): LockTable | null {
   }
 }
 
-const readOffThread = promisify(read);
 let reading: Promise<LockTable | null> | undefined;
 
 /**
@@ -111,20 +111,12 @@ export function readTable(): Promise<LockTable | null> {
 }
 
 /**
- * Opened by `openSync`, which does not block here: Node closes the descriptors that a terminated worker had opened
- * so, but not one that was still on its way to a promise or a callback.
+ * By a thread of the addon: the pool of libuv may be busy with what the holder needs before it can release, and where
+ * none of its threads can be started, its first use ends the process.
  */
-async function readTableOffThread(): Promise<LockTable> {
-  const file = openSync(TABLE, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(PIECE);
-    const pieces: string[] = [];
-    for (;;) {
-      const { bytesRead } = await readOffThread(file, buffer, 0, PIECE, null);
-      if (bytesRead === 0) return tableOf(pieces);
-      pieces.push(buffer.toString('latin1', 0, bytesRead));
-    }
-  } finally {
-    closeSync(file);
-  }
+async function readTableOffThread(): Promise<LockTable | null> {
+  const native = loadNative(TABLE);
+  const { outcome, content } = await kernelWaitsOf(native).ask((_, handle) => native.startReadAll(handle, TABLE));
+  if (outcome !== GRANTED || content === undefined) return null;
+  return { text: content.toString('latin1', 8), inOnePiece: content.readBigUInt64LE(0) === 1n, commands: new Map() };
 }

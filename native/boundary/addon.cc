@@ -45,6 +45,7 @@ constexpr struct {
     {"startRecord", CallMethod<&Environment::StartRecord>},
     {"startVerify", CallMethod<&Environment::StartVerify>},
     {"startInspect", CallMethod<&Environment::StartInspect>},
+    {"startReadAll", CallMethod<&Environment::StartReadAll>},
     {"cancelWait", CallMethod<&Environment::CancelWait>},
     {"pollWaits", CallMethod<&Environment::PollWaits>},
     {"onWaitEnded", CallMethod<&Environment::OnWaitEnded>},

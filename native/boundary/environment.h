@@ -72,8 +72,9 @@ class Environment {
   // onWaitEnded or cancelWait. False: no thread could be started, not even one to poll; then
   // pollWaits is to be called every 10 ms.
   Napi::Value StartWait(const Napi::CallbackInfo& info);
-  // reserve(): a handle without a file, for one of those that follow. They are what blocks where
-  // the file is on a server, done by a thread (wait_jobs.h); they return and end as startWait does.
+  // reserve(): a handle without a file, for one of those that follow. They are what can block, most
+  // of it where the file is on a server, done by a thread (wait_jobs.h); they return and end as
+  // startWait does.
   Napi::Value Reserve(const Napi::CallbackInfo& info);
   // startOpening(handle, exclusive, milliseconds, readsRecord, path, permissions, mechanism,
   // mustWrite, createParents): opens the file unless it is open, tries at least once, and waits.
@@ -85,6 +86,9 @@ class Environment {
   Napi::Value StartVerify(const Napi::CallbackInfo& info);
   // startInspect(handle, path): kGranted, with device and inode, 64 bits each, and the first bytes.
   Napi::Value StartInspect(const Napi::CallbackInfo& info);
+  // startReadAll(handle, path): kGranted, with the number of pieces in which the file was read, 64
+  // bits, and all of it. For a file of the kernel's, which takes its time.
+  Napi::Value StartReadAll(const Napi::CallbackInfo& info);
   // cancelWait(handle): kCancelled, or how the wait had ended before. The file stays open if that
   // is kGranted.
   Napi::Value CancelWait(const Napi::CallbackInfo& info);
@@ -121,6 +125,7 @@ class Environment {
 
   OpenFiles::Entry& FileOf(const Napi::CallbackInfo& info, size_t index);
   Wait* NewWait(const Napi::CallbackInfo& info);
+  Napi::Value StartReading(const Napi::CallbackInfo& info, Wait::Job job);
   int Settle(int handle, Outcome outcome, const OsError& error);
   void NoteRelease();
   void EndWaits();

@@ -73,8 +73,15 @@ Napi::Value Environment::StartVerify(const Info& info) {
 }
 
 Napi::Value Environment::StartInspect(const Info& info) {
+  return StartReading(info, Wait::kInspect);
+}
+Napi::Value Environment::StartReadAll(const Info& info) {
+  return StartReading(info, Wait::kReadAll);
+}
+
+Napi::Value Environment::StartReading(const Info& info, Wait::Job job) {
   Wait* wait = NewWait(info);
-  wait->job = Wait::kInspect;
+  wait->job = job;
   wait->opening.path = CopyPath(info, 1);
   return Result(info, waits_->Start(wait));
 }
@@ -147,7 +154,7 @@ void Environment::DeliverEnded(Napi::Env env) {
     entry.file = static_cast<LockFile&&>(wait->file);
     const Napi::HandleScope scope(env);
     Napi::Value content = env.Undefined();
-    if (wait->reads_record || wait->job == Wait::kInspect) {
+    if (wait->reads_record || wait->job >= Wait::kInspect) {
       content = Napi::Buffer<char>::Copy(env, wait->bytes.data(), wait->bytes.size());
     }
     const int result = ResultNumber(wait->outcome, wait->error);

@@ -137,8 +137,7 @@ environment('RLIMIT_NOFILE', { tools: ['prlimit'] }, () => {
     expect(await everyWay(limited, file)).toEqual(GRANTED);
   });
 
-  // The modules that are loaded at first use cannot be, and the error is Node's own.
-  test.fails('reached at the first use, the error is a LockError', async () => {
+  test('reached at the first use, the error is a LockError', async () => {
     const { ways } = await reachedAtFirstUse(sharedFile());
     for (const outcome of ways) expect(outcome).toMatch(/^(ERR_LOCK_UNSUPPORTED|EMFILE)\b/);
   });
@@ -195,8 +194,7 @@ environment('RLIMIT_NPROC reached by an unprivileged user: no thread can be star
     await expectWaitsToEnd(await startLimited({ pool: true }), sharedFile());
   });
 
-  // Reading /proc/locks for the holder starts the pool of libuv, which calls abort(3).
-  test.fails('a process whose pool has no threads yet is not ended by a wait', async () => {
+  test('a process whose pool has no threads yet is not ended by a wait', async () => {
     const file = sharedFile();
     const holder = await startHolder();
     const release = await hold(holder, file, { fileMode: 0o666 });

@@ -214,8 +214,8 @@ export const nativeFaults = [
   {
     name: 'waits-where-the-file-system-cannot',
     file: 'native/os_linux.cc',
-    find: 'if (type == k9p) return {true, false, false};',
-    replace: 'if (type == k9p) return {true, true, false};',
+    find: 'system.waits = false;',
+    replace: 'system.waits = true;',
     why: 'A wait on 9p ends with EAGAIN, or is not woken.',
     tests: ['file-lock/network.test.ts'],
   },

@@ -13,9 +13,10 @@ const PREBUILDS = path.join(ROOT, 'prebuilds/');
  */
 const LIBC = new Set([
   // Memory and text. No memcpy: glibc has two of them.
-  ...['malloc', 'free', 'memmove', 'memset', 'strdup', 'strlen', 'strrchr', 'abort'],
+  ...['malloc', 'free', 'memmove', 'memset', 'strcmp', 'strdup', 'strlen', 'strrchr', 'abort'],
   // Files.
   ...['open', 'openat', 'clock_gettime', 'close', 'pread', 'pwrite', 'unlinkat', 'flock', 'mkdir', 'fdatasync'],
+  ...['fdopendir', 'readdir', 'closedir'],
   // Threads and signals: where libuv is none, and for the alarm that ends a wait.
   ...['pthread_create', 'sigaction'],
   // Whatever has several versions, or no export in an older C library.

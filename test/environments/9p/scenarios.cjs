@@ -101,14 +101,21 @@ const scenarios = [
     },
   },
   {
-    // Without removals: the kernel asks no server for the name of a file that is open here, so a removal by another
-    // client goes unnoticed.
     law: 'a storm of acquisitions never has two holders, and fails in no other way',
     async run({ a, b, b2 }) {
       const found = await storm(everywhere(a, b, b2), { seconds: SECONDS, removals: false });
       assert.equal(found.overlaps + found.lostUpdates, 0, JSON.stringify(found));
       assert.deepEqual(found.errors, {});
       assert.ok(found.acquisitions > SECONDS, JSON.stringify(found));
+      return found;
+    },
+  },
+  {
+    law: 'a storm with removals by other clients never has two holders',
+    async run({ a, b, b2 }) {
+      const found = await storm(everywhere(a, b, b2), { seconds: SECONDS });
+      assert.equal(found.overlaps + found.lostUpdates, 0, JSON.stringify(found));
+      assert.ok(found.acquisitions > SECONDS && found.removals > 0, JSON.stringify(found));
       return found;
     },
   },

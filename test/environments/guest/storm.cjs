@@ -91,8 +91,9 @@ function violations(intervals) {
 
 /** Each client has the exported directory as `directory`. `unlocked`: one in so many holds takes no lock. */
 async function storm(clients, { seconds, unlocked = 0, removals = true }) {
-  const name = `jobs${unlocked}`;
-  const counters = `/mnt/export/counters${unlocked}`;
+  const kind = `${unlocked}-${removals}`;
+  const name = `jobs-${kind}`;
+  const counters = `/mnt/export/counters-${kind}`;
   fs.mkdirSync(counters);
   for (const job of ['one', 'two']) {
     fs.mkdirSync(`${clients[0].directory}/${name}/${job}`, { recursive: true });
