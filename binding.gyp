@@ -6,12 +6,11 @@
       "sources": [
         "native/boundary/addon.cc",
         "native/boundary/environment.cc",
+        "native/boundary/environment_cleanup.cc",
         "native/boundary/environment_waits.cc",
         "native/libuv.cc",
         "native/lock_file.cc",
         "native/lock_waiter.cc",
-        "native/parent_directory.cc",
-        "native/server_names.cc",
         "native/stale_lock.cc",
         "native/wait_jobs.cc",
         "native/waiter_threads.cc"
@@ -54,7 +53,18 @@
           # Free of libstdc++ and of versioned symbols: one file for glibc and musl.
           # -z nodelete: Node unloads an addon when the last environment that loaded it ends, while
           # parked threads still run its code.
-          "sources": ["native/os_linux.cc", "native/os_linux_alarm.cc", "native/freestanding.cc"],
+          "include_dirs": ["native/posix"],
+          "sources": [
+            "native/posix/directory.cc",
+            "native/posix/open_file.cc",
+            "native/posix/parent_directory.cc",
+            "native/posix/server_names.cc",
+            "native/posix/threads.cc",
+            "native/linux/alarm.cc",
+            "native/linux/files.cc",
+            "native/linux/freestanding.cc",
+            "native/linux/threads.cc"
+          ],
           "cflags_cc": ["-D_GLIBCXX_EXTERN_TEMPLATE=0", "-U_FORTIFY_SOURCE", "-fstack-protector-strong"],
           "ldflags": [
             "-nodefaultlibs",
@@ -62,7 +72,7 @@
             "-Wl,--gc-sections",
             "-Wl,--build-id=none",
             "-Wl,-z,relro,-z,now,-z,noexecstack,-z,nodelete",
-            "-Wl,--version-script=<(module_root_dir)/native/exports.map"
+            "-Wl,--version-script=<(module_root_dir)/native/linux/exports.map"
           ],
           "conditions": [
             # Else atomic operations are calls into libgcc, which is not linked.
@@ -70,7 +80,17 @@
           ]
         }],
         ["OS=='mac'", {
-          "sources": ["native/os_darwin.cc"],
+          "include_dirs": ["native/posix"],
+          "sources": [
+            "native/posix/directory.cc",
+            "native/posix/open_file.cc",
+            "native/posix/parent_directory.cc",
+            "native/posix/server_names.cc",
+            "native/posix/threads.cc",
+            "native/darwin/alarm.cc",
+            "native/darwin/files.cc",
+            "native/darwin/threads.cc"
+          ],
           "xcode_settings": {
             "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
             "GCC_OPTIMIZATION_LEVEL": "s",

@@ -58,6 +58,9 @@ export interface Native {
   read(handle: number, buffer: Buffer, position: number): Result;
   /** Writes at the start of the file. Returns the number of bytes that were written. */
   write(handle: number, buffer: Buffer, length: number): Result;
+  /** A handle of its own kind, for {@link removeStale}. */
+  openDirectory(path: string): Result;
+  closeDirectory(directory: number): void;
   /** Returns how many of the removed file's first bytes are in the buffer; -1 if it was not removed. See native/stale_lock.h. */
   removeStale(
     directory: number,

@@ -1,7 +1,8 @@
 #include "libuv.h"
 
-#include <pthread.h>
 #include <uv.h>
+
+#include "system/threads.h"
 
 // Weak: with BIND_NOW a runtime without these symbols could not load the addon at all (Deno has no
 // uv_thread_create_ex).
@@ -21,27 +22,6 @@ constexpr size_t kStackSize = 256 * 1024;
 
 bool libuv_is_real = true;
 
-struct Start {
-  void (*body)(void*);
-  void* argument;
-};
-
-void* PthreadBody(void* start_argument) {
-  Start* start = static_cast<Start*>(start_argument);
-  const Start copy = *start;
-  delete start;
-  copy.body(copy.argument);
-  return nullptr;
-}
-
-bool StartPthread(void (*body)(void*), void* argument) {
-  Start* start = new Start{body, argument};
-  pthread_t thread;
-  if (pthread_create(&thread, nullptr, PthreadBody, start) == 0) return true;
-  delete start;
-  return false;
-}
-
 }  // namespace
 
 void LibuvIsFacade() { libuv_is_real = false; }
@@ -57,7 +37,7 @@ bool StartThread(void (*body)(void*), void* argument) {
   if (libuv_is_real && uv_thread_create != nullptr) {
     return uv_thread_create(&thread, body, argument) == 0;
   }
-  return StartPthread(body, argument);
+  return StartSystemThread(body, argument);
 }
 
 struct LoopWaker::Handle {

@@ -1,69 +1,46 @@
 #include "lock_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include "parent_directory.h"
-#include "server_names.h"
+#include "system/directory.h"
 
 namespace nfl {
 namespace {
-
-// O_NONBLOCK: opening a FIFO must not wait for its other end. O_NOCTTY: opening a terminal must not
-// make it ours. Neither matters to the regular file that is wanted.
-constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-
-int OpenRetrying(const char* path, int flags, unsigned permissions) {
-  int fd;
-  do {
-    fd = open(path, flags | kFlags, permissions);
-  } while (fd == -1 && errno == EINTR);
-  return fd;
-}
 
 // Each follows a change by another process, in the middle of an opening.
 constexpr int kMostTries = 100;
 
 char* Copy(const char* text) {
-  char* copy = strdup(text);
+  const size_t size = strlen(text) + 1;
+  char* copy = static_cast<char*>(malloc(size));
   if (copy == nullptr) abort();  // as operator new does
+  memcpy(copy, text, size);
   return copy;
 }
 
-FcntlLock ToFcntl(Mode mode) {
-  return mode == Mode::kShared ? FcntlLock::kShared : FcntlLock::kExclusive;
+Outcome ToOutcome(Named named) {
+  return named == Named::kYes  ? Outcome::kGranted
+         : named == Named::kNo ? Outcome::kReplaced
+                               : Outcome::kFailed;
 }
 
-bool IsReplaced(int number) { return number == ENOENT || number == ENOTDIR || number == ESTALE; }
-
-bool IsPermission(int number) { return number == EACCES || number == EROFS; }
-
-// The errno of a conflict. Anything else is a failure, and retrying it would never end
-// (ENOLCK, EBADF of a network file system, ENOSYS). EACCES too: POSIX lets fcntl(2) say so for a
-// conflict, but Linux and macOS never do; a security module does (AppArmor, SELinux).
-bool IsContention(int number) { return number == EWOULDBLOCK || number == EAGAIN; }
+Outcome ToOutcome(Opened opened) {
+  return opened == Opened::kOpened     ? Outcome::kBusy
+         : opened == Opened::kNotAFile ? Outcome::kNotAFile
+                                       : Outcome::kFailed;
+}
 
 }  // namespace
 
 LockFile& LockFile::operator=(LockFile&& other) noexcept {
   if (this == &other) return *this;
   Close();
-  fd_ = other.fd_;
+  file_ = static_cast<OpenFile&&>(other.file_);
   path_ = other.path_;
-  identity_ = other.identity_;
-  system_ = other.system_;
-  mechanism_ = other.mechanism_;
   mode_ = other.mode_;
-  permissions_ = other.permissions_;
-  write_error_ = other.write_error_;
   held_ = other.held_;
-  writable_ = other.writable_;
   exposed_ = other.exposed_;
-  other.fd_ = -1;
   other.path_ = nullptr;
   other.held_ = false;
   return *this;
@@ -71,226 +48,94 @@ LockFile& LockFile::operator=(LockFile&& other) noexcept {
 
 Outcome LockFile::Open(const Opening& opening, OsError* error) {
   for (int tries = 1;; ++tries) {
-    const Outcome outcome = OpenOnce(opening, error);
-    if (outcome != Outcome::kFailed || tries == kMostTries) return outcome;
-    if (error->number == ESTALE) {
-      AskServerForParent(opening.path);  // the file was replaced on the server
-    } else if (error->number == ENOENT && opening.create_parents) {
-      const int number = MakeParent(opening.path);
-      if (number == 0 || number == ENOENT || number == ESTALE) continue;
-      *error = {Syscall::kMkdir, number};
-      return Outcome::kFailed;
-    } else {
-      return outcome;
+    const Opened opened = file_.Open(opening, error);
+    if (opened == Opened::kOpened) path_ = Copy(opening.path);
+    const bool is_to_be_made = opened == Opened::kNoParent && opening.create_parents;
+    if ((opened != Opened::kReplaced && !is_to_be_made) || tries == kMostTries) {
+      return ToOutcome(opened);
     }
+    if (is_to_be_made && MakeParent(opening.path, error) == Made::kFailed) return Outcome::kFailed;
   }
-}
-
-Outcome LockFile::OpenOnce(const Opening& opening, OsError* error) {
-  const char* path = opening.path;
-  writable_ = true;
-  int fd = OpenRetrying(path, O_RDWR | O_CREAT, opening.permissions);
-  const int first_error = errno;
-  if (fd == -1 && IsPermission(first_error)) {
-    fd = OpenRetrying(path, O_RDWR, 0);
-    if (fd == -1 && !opening.must_write) {
-      writable_ = false;
-      fd = OpenRetrying(path, O_RDONLY, 0);
-    }
-  }
-  FileStatus status;
-  if (fd == -1) {
-    // A socket cannot be opened at all, nor a device without a driver.
-    if (IdentifyPath(path, &status) == 0 && status.kind == FileKind::kOther) {
-      return Outcome::kNotAFile;
-    }
-    *error = {Syscall::kOpen, first_error};
-    return Outcome::kFailed;
-  }
-  fd_ = fd;
-  write_error_ = first_error;
-  mechanism_ = opening.mechanism;
-  permissions_ = opening.permissions;
-  return Identify(path, error);
 }
 
 Outcome LockFile::OpenToRead(const char* path, OsError* error) {
-  fd_ = OpenRetrying(path, O_RDONLY, 0);
-  if (fd_ != -1) return Identify(path, error);
-  *error = {Syscall::kOpen, errno};
-  return Outcome::kFailed;
+  const Opened opened = file_.OpenToRead(path, error);
+  if (opened == Opened::kOpened) path_ = Copy(path);
+  return ToOutcome(opened);
 }
 
-// What was opened. Closes it unless it can be a lock file.
-Outcome LockFile::Identify(const char* path, OsError* error) {
-  FileStatus status;
-  int number = IdentifyDescriptor(fd_, &status);
-  if (number != 0) {
-    *error = {Syscall::kFstat, number};
-    Close();
-    return Outcome::kFailed;
-  }
-  if (status.kind != FileKind::kRegular) {
-    Close();
-    return Outcome::kNotAFile;
-  }
-  if (fd_ < 3) {  // a program without standard streams would write its output into the lock file
-    int copy = -1;
-    number = DuplicateAboveStandard(fd_, &copy);
-    Close();
-    if (number != 0) {
-      *error = {Syscall::kFcntl, number};
+Outcome LockFile::TryLock(Mode mode, OsError* error) {
+  return Settle(file_.TryLock(mode, error), mode, error);
+}
+
+Outcome LockFile::LockUnlessInterrupted(Mode mode, Alarm* alarm, OsError* error) {
+  return Settle(file_.WaitForLock(mode, alarm, error), mode, error);
+}
+
+Outcome LockFile::Settle(Attempt attempt, Mode mode, OsError* error) {
+  switch (attempt) {
+    case Attempt::kLocked: {
+      held_ = true;
+      mode_ = mode;
+      const Outcome outcome = CompareWithPath(error);
+      if (outcome != Outcome::kGranted) Unlock();
+      return outcome;
+    }
+    case Attempt::kBusy:
+      return Outcome::kBusy;
+    case Attempt::kReplaced:
+      return Outcome::kReplaced;
+    case Attempt::kCannotWait:
+      return Outcome::kCannotWait;
+    default:
       return Outcome::kFailed;
-    }
-    fd_ = copy;
   }
-  path_ = Copy(path);
-  identity_ = status.identity;
-  system_ = FileSystemOf(fd_, identity_);
-  return Outcome::kBusy;
-}
-
-Outcome LockFile::Lock(Mode mode, bool wait, OsError* error) {
-  int number;
-  do {
-    if (mechanism_ == Mechanism::kFlock) {
-      const int operation = mode == Mode::kShared ? LOCK_SH : LOCK_EX;
-      number = flock(fd_, operation | (wait ? 0 : LOCK_NB)) == -1 ? errno : 0;
-    } else {
-      number = wait ? FcntlWait(fd_, ToFcntl(mode)) : FcntlTry(fd_, ToFcntl(mode));
-    }
-  } while (number == EINTR && !wait);
-  if (number == 0) {
-    held_ = true;
-    mode_ = mode;
-    const Outcome outcome = CompareWithPath(error);
-    if (outcome != Outcome::kGranted) Unlock();
-    return outcome;
-  }
-  if (wait && number == EINTR) return Outcome::kBusy;
-  if (IsContention(number)) return wait ? Outcome::kCannotWait : Outcome::kBusy;
-  if (number == ESTALE) return Outcome::kReplaced;
-  // NFS locks by a range that must be open for writing. Why it is not is what the caller can mend.
-  if (number == EBADF && !writable_) {
-    *error = {Syscall::kOpen, write_error_};
-  } else {
-    *error = {mechanism_ == Mechanism::kFlock ? Syscall::kFlock : Syscall::kFcntl, number};
-  }
-  return Outcome::kFailed;
-}
-
-Outcome LockFile::TryLock(Mode mode, OsError* error) { return Lock(mode, false, error); }
-
-Outcome LockFile::LockUnlessInterrupted(Mode mode, OsError* error) {
-  return system_.waits ? Lock(mode, true, error) : Outcome::kCannotWait;
 }
 
 Outcome LockFile::CompareWithPath(OsError* error) const {
-  if (!system_.network) return CompareWithCache(error);
-  FileStatus now;
-  int created = -1;
-  *error = LookUpOnServer(AT_FDCWD, path_, system_, permissions_, &now, &created);
-  if (created != -1) close(created);  // for the next attempt
-  if (!*error) return now.identity == identity_ ? Outcome::kGranted : Outcome::kReplaced;
-  return IsReplaced(error->number) ? Outcome::kReplaced : Outcome::kFailed;
-}
-
-Outcome LockFile::CompareWithCache(OsError* error) const {
-  FileStatus now;
-  const int number = IdentifyPath(path_, &now);
-  if (number == 0) return now.identity == identity_ ? Outcome::kGranted : Outcome::kReplaced;
-  if (IsReplaced(number)) return Outcome::kReplaced;
-  *error = {Syscall::kStat, number};
-  return Outcome::kFailed;
+  return ToOutcome(file_.IsNamedBy(path_, error));
 }
 
 Outcome LockFile::Verify(OsError* error) const {
-  if (exposed_ && !DescriptorIsThis()) return Outcome::kReplaced;
-  if (system_.pins_names) return CompareWithPath(error);
-  // A look at a lock that is held makes nothing; so not as after a grant.
-  if (const int number = system_.network ? AskServerForParent(path_) : 0) {
-    if (IsReplaced(number)) return Outcome::kReplaced;
-    *error = {Syscall::kStat, number};
-    return Outcome::kFailed;
-  }
-  const Outcome outcome = CompareWithCache(error);
-  if (outcome != Outcome::kGranted || !system_.tests_on_server) return outcome;
-  // After its lease a server gives a silent machine's lock to others (RFC 8881, section 8.3).
-  const int number = FcntlTest(fd_, ToFcntl(mode_));
-  if (number == 0) return Outcome::kGranted;
-  if (IsContention(number) || number == ESTALE) return Outcome::kReplaced;
-  *error = {Syscall::kFcntl, number};
-  return Outcome::kFailed;
+  if (exposed_ && !file_.DescriptorIsThis()) return Outcome::kReplaced;
+  return ToOutcome(file_.IsLockedUnder(path_, mode_, error));
 }
 
 LockFile LockFile::Duplicate() const {
   LockFile copy;
-  if (exposed_ && !DescriptorIsThis()) return copy;
-  if (DuplicateAboveStandard(fd_, &copy.fd_) != 0) return copy;
+  if (exposed_ && !file_.DescriptorIsThis()) return copy;
+  if (!file_.DuplicateTo(&copy.file_)) return copy;
   copy.path_ = Copy(path_);
-  copy.identity_ = identity_;
-  copy.system_ = system_;
-  copy.mechanism_ = mechanism_;
   copy.mode_ = mode_;
   return copy;
 }
 
 int LockFile::Expose() {
   exposed_ = true;
-  return fd_;
-}
-
-bool LockFile::DescriptorIsThis() const {
-  FileStatus now;
-  return IdentifyDescriptor(fd_, &now) == 0 && now.identity == identity_;
+  return file_.descriptor();
 }
 
 int LockFile::Read(void* buffer, size_t size, int64_t position, OsError* error) const {
-  ssize_t count;
-  do {
-    count = pread(fd_, buffer, size, position);
-  } while (count == -1 && errno == EINTR);
-  if (count == -1) *error = {Syscall::kRead, errno};
-  return static_cast<int>(count);
+  return file_.Read(buffer, size, position, error);
 }
 
 int LockFile::Write(const void* bytes, size_t size, OsError* error) const {
-  ssize_t count;
-  do {
-    count = pwrite(fd_, bytes, size, 0);
-  } while (count == -1 && errno == EINTR);
-  if (count == -1) *error = {Syscall::kWrite, errno};
-  // Otherwise it could stay in the cache of this machine for half a minute, and be lost with it.
-  const int number = count != -1 && system_.network ? SyncData(fd_) : 0;
-  if (number == 0) return static_cast<int>(count);
-  *error = {Syscall::kWrite, number};
-  return -1;
+  return file_.Write(bytes, size, error);
 }
 
 OsError LockFile::Unlock() {
-  if (exposed_ && fd_ >= 0 && !DescriptorIsThis()) {
-    fd_ = -1;  // other code closed or replaced it
-    return {Syscall::kFstat, EBADF};
+  if (exposed_ && file_.is_open() && !file_.DescriptorIsThis()) {
+    file_.Forget();
+    return IsClosedElsewhere();
   }
   if (!held_) return {};
   held_ = false;
-  int number;
-  do {
-    number = mechanism_ == Mechanism::kFcntl ? FcntlTry(fd_, FcntlLock::kUnlock)
-             : flock(fd_, LOCK_UN) == -1     ? errno
-                                             : 0;
-  } while (number == EINTR);
-  if (number == 0 || number == ESTALE) return {};  // of a file that is gone, no lock is left
-  return {mechanism_ == Mechanism::kFlock ? Syscall::kFlock : Syscall::kFcntl, number};
+  return file_.Unlock();
 }
 
 void LockFile::Close() {
-  if (fd_ >= 0) {
-    Unlock();
-    // Once: even after EINTR the descriptor is gone, and its number perhaps reused.
-    if (fd_ >= 0) close(fd_);
-  }
-  fd_ = -1;
+  if (file_.is_open()) Unlock();
+  file_.Close();
   held_ = false;
   exposed_ = false;
   free(path_);

@@ -5,14 +5,9 @@
 #ifndef NATIVE_FILE_LOCK_LOCK_FILE_H_
 #define NATIVE_FILE_LOCK_LOCK_FILE_H_
 
-#include <stddef.h>
-
-#include "os.h"
+#include "system/open_file.h"
 
 namespace nfl {
-
-enum class Mechanism { kFlock, kFcntl };
-enum class Mode { kShared, kExclusive };
 
 // How one attempt, one wait, or something else that a thread does with a file ended.
 enum class Outcome {
@@ -27,16 +22,6 @@ enum class Outcome {
   kCannotWait,  // the file system, or what could end the wait, is not up to it; nothing was taken
 };
 
-// How a lock file is opened. The path must outlive the opening.
-struct Opening {
-  const char* path = nullptr;
-  // Of a file that is created; the umask applies.
-  unsigned permissions = 0;
-  Mechanism mechanism = Mechanism::kFlock;
-  bool must_write = false;
-  bool create_parents = false;
-};
-
 // Thread: used by one thread at a time; ownership passes by move.
 class LockFile {
  public:
@@ -45,20 +30,17 @@ class LockFile {
   LockFile& operator=(LockFile&& other) noexcept;
   ~LockFile() { Close(); }
 
-  // Opens the lock file, or creates it, with its parents if that is asked. Never follows a link in
-  // the last component, never waits for the other end of a FIFO, writes nothing. Where an existing
-  // file may not be opened so, tries without O_CREAT (fs.protected_regular forbids it in sticky
-  // directories, even to root) and then, unless it must be written, read-only. kBusy: it is open,
-  // and nothing more; kNotAFile or kFailed.
+  // Opens the lock file, or creates it, with its parents if that is asked: see OpenFile::Open.
+  // kBusy: it is open, and nothing more; kNotAFile or kFailed.
   Outcome Open(const Opening& opening, OsError* error);
   // Opens an existing file to look at it only.
   Outcome OpenToRead(const char* path, OsError* error);
 
   // One attempt that never waits: kBusy, kGranted, kReplaced or kFailed.
   Outcome TryLock(Mode mode, OsError* error);
-  // One wait in the kernel, until the grant or until an alarm interrupts it (kBusy). Or
+  // One wait in the kernel, until the grant or until the alarm of this thread rings (kBusy). Or
   // kCannotWait.
-  Outcome LockUnlessInterrupted(Mode mode, OsError* error);
+  Outcome LockUnlessInterrupted(Mode mode, Alarm* alarm, OsError* error);
   // Whether the path still names this file: kGranted, kReplaced, or kFailed where that cannot be
   // told. A lock on a file that was removed or renamed away meanwhile would exclude nobody who
   // comes later. Looks the path up on a server, and makes the file there if it is missing.
@@ -81,13 +63,14 @@ class LockFile {
   // file in its place, so Unlock and Close look first, and touch nothing but this file.
   int Expose();
 
-  bool is_open() const { return fd_ >= 0; }
-  bool writable() const { return writable_; }
-  bool on_network() const { return system_.network; }
-  const FileIdentity& identity() const { return identity_; }
-  // Whether both lock the same file by the same mechanism, under whichever paths.
+  bool is_open() const { return file_.is_open(); }
+  bool writable() const { return file_.writable(); }
+  bool on_network() const { return file_.on_network(); }
+  const FileIdentity& identity() const { return file_.identity(); }
+  // Whether both lock the same file, under whichever paths, by mechanisms that exclude each other.
   bool IsSameLockAs(const LockFile& other) const {
-    return mechanism_ == other.mechanism_ && identity_ == other.identity_;
+    return (file_.mechanism() == other.file_.mechanism() || MechanismsExclude()) &&
+           file_.identity() == other.file_.identity();
   }
   // Whether the lock that this file holds, if any, conflicts with `other` in `mode`.
   bool ConflictsWith(const LockFile& other, Mode mode) const {
@@ -95,22 +78,12 @@ class LockFile {
   }
 
  private:
-  Outcome OpenOnce(const Opening& opening, OsError* error);
-  Outcome CompareWithCache(OsError* error) const;
-  Outcome Identify(const char* path, OsError* error);
-  Outcome Lock(Mode mode, bool wait, OsError* error);
-  bool DescriptorIsThis() const;
+  Outcome Settle(Attempt attempt, Mode mode, OsError* error);
 
-  int fd_ = -1;
+  OpenFile file_;
   char* path_ = nullptr;
-  FileIdentity identity_;
-  FileSystem system_;
-  Mechanism mechanism_ = Mechanism::kFlock;
   Mode mode_ = Mode::kExclusive;
-  unsigned permissions_ = 0;
-  int write_error_ = 0;  // why it is not open for writing
   bool held_ = false;
-  bool writable_ = false;
   bool exposed_ = false;
 };
 

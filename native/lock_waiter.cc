@@ -152,7 +152,7 @@ Outcome WaitOnThisThread(LockFile* file, Mode mode, int64_t deadline, Alarm* ala
     AlarmWindow window(alarm, deadline);
     if (window.will_ring()) {
       do {
-        outcome = file->LockUnlessInterrupted(mode, error);
+        outcome = file->LockUnlessInterrupted(mode, alarm, error);
       } while (outcome == Outcome::kBusy && MonotonicNanoseconds() < deadline);
     }
   }

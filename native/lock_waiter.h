@@ -57,6 +57,7 @@
 #include <vector>
 
 #include "lock_file.h"
+#include "mutex.h"
 
 namespace nfl {
 

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "os.h"
+#include "system/directory.h"
 
 namespace nfl {
 
@@ -24,7 +24,7 @@ struct StaleLock {
 // swapped for a link meanwhile leads nowhere. The file is removed while both locks are held, and
 // only if the name still names the locked file: whoever waits for it, or opens it later, finds by
 // the same comparison that it is no longer the lock, and starts over.
-StaleLock RemoveStaleLock(int directory, const char* subdirectory, const char* name,
+StaleLock RemoveStaleLock(const Directory& directory, const char* subdirectory, const char* name,
                           int64_t max_age, bool dry_run, void* content, size_t content_size);
 
 }  // namespace nfl

@@ -1,6 +1,5 @@
 #include "wait_jobs.h"
 
-#include <errno.h>
 #include <string.h>
 
 namespace nfl {
@@ -31,7 +30,7 @@ Outcome TryLock(Wait* wait, OsError* error) {
     if (outcome != Outcome::kReplaced) return outcome;
     wait->file.Close();
   }
-  *error = {Syscall::kStat, ESTALE};
+  *error = IsReplacedAlways();
   return Outcome::kFailed;
 }
 

@@ -1,6 +1,7 @@
 #include "waiter_threads.h"
 
 #include "libuv.h"
+#include "mutex.h"
 #include "wait_jobs.h"
 
 namespace nfl {
@@ -87,7 +88,7 @@ Blocked BlockInKernel(Wait* wait, Alarm* alarm, Outcome* outcome, OsError* error
   *outcome = Outcome::kCancelled;
   if (!wait->waits->Attach(wait, alarm)) return Blocked::kEnded;
   for (;;) {
-    *outcome = wait->file.LockUnlessInterrupted(wait->mode, error);
+    *outcome = wait->file.LockUnlessInterrupted(wait->mode, alarm, error);
     if (*outcome == Outcome::kCannotWait) {
       wait->waits->Detach(wait);
       return Blocked::kCannotBlock;

@@ -1,10 +1,10 @@
-import { closeSync, constants, opendirSync, openSync } from 'node:fs';
+import { opendirSync } from 'node:fs';
 import path from 'node:path';
 import { now, setImmediate } from '../clock.js';
-import { fromFileSystemError, type LockError } from '../errors.js';
+import { fromFileSystemError } from '../errors.js';
 import { holderOf, parseRecord, RECORD_LIMIT } from '../holder/holder-record.js';
 import type { LockHolder } from '../holder/lock-holder.js';
-import { loadNative } from '../native.js';
+import { failure, loadNative, type Native } from '../native.js';
 import { INDEX_LOCK, isJobId, JOB_LOCK, jobLockPath } from './job-path.js';
 
 /** A lock file that clean-up removed, or, on a dry run, would remove. */
@@ -29,8 +29,8 @@ const BATCH = 256;
  * native/stale_lock.h says how that takes a lock from nobody. A file that cannot be read or removed is
  * left, and does not stop the rest.
  *
- * Opens synchronously: Node loses what `fs/promises` opens while a worker is being terminated, and closes
- * what `openSync` and `opendirSync` opened.
+ * Lists synchronously: Node loses what `fs/promises` opens while a worker is being terminated, and closes
+ * what `opendirSync` opened.
  */
 export async function removeStaleLocks(
   jobsDirectory: string,
@@ -43,7 +43,7 @@ export async function removeStaleLocks(
   const native = loadNative(jobsDirectory);
   const content = Buffer.alloc(RECORD_LIMIT);
   const removed: StaleLock[] = [];
-  const directory = openDirectory(jobsDirectory);
+  const directory = openDirectory(native, jobsDirectory);
   if (directory === null) return removed;
   const sweep = (jobId: string | null) => {
     const count = native.removeStale(
@@ -81,7 +81,7 @@ export async function removeStaleLocks(
       entries.closeSync();
     }
   } finally {
-    closeSync(directory);
+    native.closeDirectory(directory);
   }
   return removed;
 }
@@ -91,13 +91,12 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
 }
 
 /** Null: there is no such directory, and so no lock. */
-function openDirectory(path: string): number | null {
-  try {
-    return orThrow(path, () => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
-  } catch (error) {
-    if ((error as LockError).code === 'ENOENT') return null;
-    throw error;
-  }
+function openDirectory(native: Native, path: string): number | null {
+  const directory = native.openDirectory(path);
+  if (directory >= 0) return directory;
+  const error = failure(directory, path);
+  if (error.code === 'ENOENT') return null;
+  throw error;
 }
 
 function orThrow<T>(path: string, call: () => T): T {

@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include "../libuv.h"
 #include "call.h"
 #include "environment.h"
 
@@ -38,6 +39,8 @@ constexpr struct {
     {"descriptor", CallMethod<&Environment::Descriptor>},
     {"read", CallMethod<&Environment::Read>},
     {"write", CallMethod<&Environment::Write>},
+    {"openDirectory", CallMethod<&Environment::OpenDirectory>},
+    {"closeDirectory", CallMethod<&Environment::CloseDirectory>},
     {"removeStale", CallMethod<&Environment::RemoveStale>},
     {"startWait", CallMethod<&Environment::StartWait>},
     {"reserve", CallMethod<&Environment::Reserve>},
@@ -105,6 +108,7 @@ bool HasFacadeOfLibuv(Napi::Env env) {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (const Loaded* before = FindLoaded(env)) return before->exports.Value();
+  KeepLoaded();
   if (HasFacadeOfLibuv(env)) LibuvIsFacade();
   Environment* environment = new Environment(env);
   for (const auto& [name, call] : kFunctions) {

@@ -4,14 +4,16 @@
 #define NATIVE_FILE_LOCK_BOUNDARY_ARGUMENTS_H_
 
 #include <napi.h>
+#include <stdlib.h>
 
 #include "../lock_file.h"
+#include "../system/clock.h"
+#include "path_limit.h"
 
 namespace nfl {
 
-constexpr size_t kLongestPath = 4096;  // PATH_MAX
 constexpr int kNotAFile = -1;
-constexpr int kErrnoLimit = 4096;  // Linux keeps errno below this; see also lib/native.ts
+constexpr int kErrnoLimit = 4096;  // Linux keeps errno below this, libuv its own; see lib/native.ts
 
 inline int FailureNumber(const OsError& error) {
   return -(static_cast<int>(error.call) * kErrnoLimit + error.number);
@@ -50,6 +52,32 @@ using Info = Napi::CallbackInfo;
   return Napi::Boolean::New(info.Env(), value);
 }
 inline int Int(const Info& info, size_t index) { return static_cast<int>(Double(info, index)); }
+
+// A path, in memory of malloc. One that is too long is cut, and still too long to open.
+class CopiedPath {
+ public:
+  CopiedPath(const Info& info, size_t index) {
+    constexpr size_t kSize = kLongestPath + 4;
+    text_ = static_cast<char*>(malloc(kSize));
+    if (text_ == nullptr) abort();
+    size_t length = 0;
+    napi_get_value_string_utf8(info.Env(), info[index], text_, kSize, &length);
+  }
+  ~CopiedPath() { free(text_); }
+  CopiedPath(const CopiedPath&) = delete;
+  CopiedPath& operator=(const CopiedPath&) = delete;
+
+  const char* text() const { return text_; }
+  // The caller's to free.
+  char* Take() {
+    char* text = text_;
+    text_ = nullptr;
+    return text;
+  }
+
+ private:
+  char* text_;
+};
 
 }  // namespace nfl
 

@@ -1,15 +1,9 @@
 #include "environment.h"
 
-#include <errno.h>
-
-#include "../stale_lock.h"
 #include "arguments.h"
 
 namespace nfl {
 namespace {
-
-constexpr int kLeftAlone = -1;
-constexpr size_t kLongestName = 256;  // NAME_MAX, and a NUL
 
 double NowInMilliseconds() { return static_cast<double>(MonotonicNanoseconds()) * 1e-6; }
 
@@ -18,6 +12,10 @@ double NowInMilliseconds() { return static_cast<double>(MonotonicNanoseconds()) 
 Environment::Environment(Napi::Env env)
     : waits_(new Waits(&Environment::Notify, this)), last_release_(env) {
   napi_add_env_cleanup_hook(env, &Environment::End, this);
+}
+
+Environment::~Environment() {
+  for (Directory* directory : directories_) delete directory;
 }
 
 OpenFiles::Entry& Environment::FileOf(const Napi::CallbackInfo& info, size_t index) {
@@ -36,7 +34,7 @@ void Environment::NoteRelease() { last_release_.Set(NowInMilliseconds()); }
 napi_value Environment::Open(const Call& call) {
   // With room to see that it is longer: it is cut before a character of up to 4 bytes.
   char path[kLongestPath + 4];
-  OsError error = {Syscall::kOpen, ENAMETOOLONG};
+  OsError error = PathIsTooLong();
   LockFile file;
   Outcome outcome = Outcome::kFailed;
   if (call.Text(0, path, sizeof path) < kLongestPath) {
@@ -111,20 +109,6 @@ Napi::Value Environment::Write(const Info& info) {
   const int count =
       FileOf(info, 0).file.Write(buffer.Data(), static_cast<size_t>(Int(info, 2)), &error);
   return Result(info, count < 0 ? FailureNumber(error) : count);
-}
-
-Napi::Value Environment::RemoveStale(const Info& info) {
-  char subdirectory[kLongestName];
-  char name[kLongestName];
-  napi_get_value_string_utf8(info.Env(), info[1], subdirectory, sizeof subdirectory, nullptr);
-  napi_get_value_string_utf8(info.Env(), info[2], name, sizeof name, nullptr);
-  const Napi::Buffer<char> buffer = info[5].As<Napi::Buffer<char>>();
-  const StaleLock result =
-      RemoveStaleLock(Int(info, 0), subdirectory, name, ToNanoseconds(Double(info, 3)),
-                      Bool(info, 4), buffer.Data(), buffer.Length());
-  if (result.fate == StaleLock::Fate::kLeft) return Result(info, kLeftAlone);
-  return Result(info, result.fate == StaleLock::Fate::kRemoved ? result.content_length
-                                                               : FailureNumber(result.error));
 }
 
 // --- The end ------------------------------------------------------------------------------------

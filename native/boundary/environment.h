@@ -16,6 +16,7 @@
 
 #include <napi.h>
 
+#include "../system/directory.h"
 #include "call.h"
 #include "notifier.h"
 #include "open_files.h"
@@ -61,9 +62,15 @@ class Environment {
   Napi::Value Read(const Napi::CallbackInfo& info);
   // write(handle, buffer, length): how many bytes were written at the file's start, or a failure.
   Napi::Value Write(const Napi::CallbackInfo& info);
+
+  // --- Clean-up ----------------------------------------------------------------------------------
+
+  // openDirectory(path): a handle of its own kind, or a failure.
+  Napi::Value OpenDirectory(const Napi::CallbackInfo& info);
+  Napi::Value CloseDirectory(const Napi::CallbackInfo& info);
   // removeStale(directory, subdirectory, name, maxAge, dryRun, buffer): -1 when the file was left
-  // alone, how many of its first bytes are in the buffer when it was removed, or a failure. The
-  // directory is an open descriptor of the caller's. See stale_lock.h.
+  // alone, how many of its first bytes are in the buffer when it was removed, or a failure. See
+  // stale_lock.h.
   Napi::Value RemoveStale(const Napi::CallbackInfo& info);
 
   // --- Waiting -----------------------------------------------------------------------------------
@@ -117,7 +124,7 @@ class Environment {
   Napi::Value YieldLock(const Napi::CallbackInfo& info);
 
  private:
-  ~Environment() = default;
+  ~Environment();
 
   static void End(void* environment);
   static void EndAsync(napi_async_cleanup_hook_handle handle, void* environment);
@@ -132,6 +139,7 @@ class Environment {
   void DeliverEnded(Napi::Env env);
 
   OpenFiles files_;
+  std::vector<Directory*> directories_;  // by their handles; null where one was closed
   Waits* waits_;
   Alarm alarm_;  // of this environment's thread, for WaitHere
   SharedNumber last_release_;

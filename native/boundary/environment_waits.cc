@@ -1,23 +1,11 @@
 // The functions of an Environment that run on threads, and their ends.
 
-#include <stdlib.h>
-
 #include "../waiter_threads.h"
 #include "arguments.h"
 #include "environment.h"
 
 namespace nfl {
 namespace {
-
-// In memory of malloc, which Wait frees. One that is too long is cut, and still too long to open.
-char* CopyPath(const Info& info, size_t index) {
-  constexpr size_t kSize = kLongestPath + 4;
-  char* path = static_cast<char*>(malloc(kSize));
-  if (path == nullptr) abort();
-  size_t length = 0;
-  napi_get_value_string_utf8(info.Env(), info[index], path, kSize, &length);
-  return path;
-}
 
 std::vector<char> CopyBytes(const Info& info, size_t index) {
   const Napi::Buffer<char> buffer = info[index].As<Napi::Buffer<char>>();
@@ -51,7 +39,7 @@ Napi::Value Environment::StartOpening(const Info& info) {
   wait->deadline = DeadlineAfter(Double(info, 2));
   wait->reads_record = Bool(info, 3);
   wait->opens = true;
-  wait->opening = {CopyPath(info, 4), static_cast<unsigned>(Int(info, 5)),
+  wait->opening = {CopiedPath(info, 4).Take(), static_cast<unsigned>(Int(info, 5)),
                    static_cast<Mechanism>(Int(info, 6)), Bool(info, 7), Bool(info, 8)};
   return Result(info, waits_->Start(wait));
 }
@@ -82,7 +70,7 @@ Napi::Value Environment::StartReadAll(const Info& info) {
 Napi::Value Environment::StartReading(const Info& info, Wait::Job job) {
   Wait* wait = NewWait(info);
   wait->job = job;
-  wait->opening.path = CopyPath(info, 1);
+  wait->opening.path = CopiedPath(info, 1).Take();
   return Result(info, waits_->Start(wait));
 }
 

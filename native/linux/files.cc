@@ -3,17 +3,15 @@
 // of a symbol (for pthread_cond_timedwait that is one with another clock), fcntl becomes fcntl64
 // under _FILE_OFFSET_BITS=64, and stat is no export of glibc before 2.33.
 
+#include "../posix/files.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <linux/stat.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
-
-#include "os.h"
 
 #ifndef AT_STATX_FORCE_SYNC
 #define AT_STATX_FORCE_SYNC 0x2000
@@ -29,26 +27,12 @@ namespace {
 
 constexpr int64_t kSecond = 1000000000;
 
-struct timespec ToTimespec(int64_t nanoseconds) {
-  return {static_cast<time_t>(nanoseconds / kSecond), static_cast<long>(nanoseconds % kSecond)};
-}
-
-int64_t ToNanoseconds(const struct timespec& time) {
-  return static_cast<int64_t>(time.tv_sec) * kSecond + time.tv_nsec;
-}
-
 // A file's time can be any number of seconds; in nanoseconds, the year 2400 would overflow into the
 // past. Far enough from the limits to be subtracted from the present.
 int64_t FileTime(const struct timespec& time) {
   constexpr int64_t kMost = INT64_MAX / 2 / kSecond;
   const int64_t seconds = time.tv_sec < -kMost ? -kMost : time.tv_sec > kMost ? kMost : time.tv_sec;
   return seconds * kSecond + time.tv_nsec;
-}
-
-int64_t Now(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);  // two versions in glibc, of one function; and no system call
-  return ToNanoseconds(now);
 }
 
 FileKind KindOf(mode_t mode) {
@@ -60,7 +44,7 @@ FileKind KindOf(mode_t mode) {
 
 void Describe(const struct stat& from, FileStatus* status) {
   status->identity = {from.st_dev, from.st_ino};
-  status->kind = KindOf(from.st_mode);
+  status->is_regular = S_ISREG(from.st_mode);
   status->modified = FileTime(from.st_mtim);
 }
 
@@ -80,28 +64,25 @@ int FcntlCall(int fd, int command, FcntlLock lock) {
 
 }  // namespace
 
-int StatDescriptor(int fd, FileStatus* status) {
-  struct stat found;
-  while (syscall(SYS_fstat, fd, &found) == -1) {
-    if (errno != EINTR) return errno;
-  }
-  Describe(found, status);
-  return 0;
-}
-
-int StatAt(int directory, const char* path, FileStatus* status) {
-  struct stat found;
-  while (syscall(SYS_newfstatat, directory, path, &found, AT_SYMLINK_NOFOLLOW) == -1) {
-    if (errno != EINTR) return errno;
-  }
-  Describe(found, status);
-  return 0;
-}
-
 namespace {
 
+int Fstat(int fd, struct stat* found) {
+  while (syscall(SYS_fstat, fd, found) == -1) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+int Fstatat(int directory, const char* path, struct stat* found) {
+  while (syscall(SYS_newfstatat, directory, path, found, AT_SYMLINK_NOFOLLOW) == -1) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
 // False where there is no statx: kernels before 4.11, and sandboxes that do not know it (EPERM).
-bool IdentifyByStatx(int directory, const char* path, int flags, FileStatus* status, int* result) {
+bool IdentifyByStatx(int directory, const char* path, int flags, Identified* identified,
+                     int* result) {
   struct statx found;
   do {
     *result = syscall(SYS_statx, directory, path, flags, STATX_TYPE | STATX_INO, &found) == -1
@@ -114,25 +95,48 @@ bool IdentifyByStatx(int directory, const char* path, int flags, FileStatus* sta
   // As st_dev, in which stat(2) gives it.
   const uint64_t major = found.stx_dev_major;
   const uint64_t minor = found.stx_dev_minor;
-  status->identity.device = ((major & 0xfffff000) << 32) | ((major & 0xfff) << 8) |
-                            ((minor & 0xffffff00) << 12) | (minor & 0xff);
-  status->identity.inode = found.stx_ino;
-  status->kind = KindOf(found.stx_mode);
+  identified->identity.device = ((major & 0xfffff000) << 32) | ((major & 0xfff) << 8) |
+                                ((minor & 0xffffff00) << 12) | (minor & 0xff);
+  identified->identity.inode = found.stx_ino;
+  identified->kind = KindOf(found.stx_mode);
   return true;
+}
+
+int Identify(int failed, const struct stat& from, Identified* found) {
+  if (failed == 0) *found = {{from.st_dev, from.st_ino}, KindOf(from.st_mode)};
+  return failed;
 }
 
 }  // namespace
 
-int IdentifyDescriptor(int fd, FileStatus* status) {
-  int result = 0;
-  if (IdentifyByStatx(fd, "", AT_EMPTY_PATH, status, &result)) return result;
-  return StatDescriptor(fd, status);
+int StatDescriptor(int fd, FileStatus* status) {
+  struct stat found;
+  const int failed = Fstat(fd, &found);
+  if (failed == 0) Describe(found, status);
+  return failed;
 }
 
-int IdentifyPath(const char* path, FileStatus* status) {
+int StatAt(int directory, const char* path, FileStatus* status) {
+  struct stat found;
+  const int failed = Fstatat(directory, path, &found);
+  if (failed == 0) Describe(found, status);
+  return failed;
+}
+
+int IdentifyDescriptor(int fd, Identified* identified) {
   int result = 0;
-  if (IdentifyByStatx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, status, &result)) return result;
-  return StatAt(AT_FDCWD, path, status);
+  if (IdentifyByStatx(fd, "", AT_EMPTY_PATH, identified, &result)) return result;
+  struct stat found;
+  result = Fstat(fd, &found);
+  return Identify(result, found, identified);
+}
+
+int IdentifyAt(int directory, const char* path, Identified* identified) {
+  int result = 0;
+  if (IdentifyByStatx(directory, path, AT_SYMLINK_NOFOLLOW, identified, &result)) return result;
+  struct stat found;
+  result = Fstatat(directory, path, &found);
+  return Identify(result, found, identified);
 }
 
 int DuplicateAboveStandard(int fd, int* copy) {
@@ -188,16 +192,16 @@ FileSystem FileSystemOf(int fd, const FileIdentity& identity) {
   return {};
 }
 
-int AskServer(int directory, const char* path) {
+int AskServer(const char* directory) {
   struct statx found;
-  const int flags = AT_STATX_FORCE_SYNC | (*path == '\0' ? AT_EMPTY_PATH : 0);
-  if (syscall(SYS_statx, directory, path, flags, STATX_BASIC_STATS, &found) == 0) return 0;
+  constexpr unsigned kFields = STATX_BASIC_STATS;
+  if (syscall(SYS_statx, AT_FDCWD, directory, AT_STATX_FORCE_SYNC, kFields, &found) == 0) return 0;
   return errno == ENOSYS || errno == EPERM ? 0 : errno;
 }
 
-int IdentifyOnServer(int directory, const char* path, FileStatus* status) {
+int IdentifyOnServer(int directory, const char* path, Identified* found) {
   int result = 0;
-  IdentifyByStatx(directory, path, AT_SYMLINK_NOFOLLOW | AT_STATX_FORCE_SYNC, status, &result);
+  IdentifyByStatx(directory, path, AT_SYMLINK_NOFOLLOW | AT_STATX_FORCE_SYNC, found, &result);
   return result;
 }
 
@@ -220,29 +224,6 @@ int FcntlTest(int fd, FcntlLock lock) {
 int FcntlTry(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLK, lock); }
 int FcntlWait(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLKW, lock); }
 
-int64_t MonotonicNanoseconds() { return Now(CLOCK_MONOTONIC); }
-int64_t WallClockNanoseconds() { return Now(CLOCK_REALTIME); }
-int64_t ThreadCpuNanoseconds() { return Now(CLOCK_THREAD_CPUTIME_ID); }
-uint64_t CurrentThread() { return static_cast<uint64_t>(syscall(SYS_gettid)); }
-
-void SleepNanoseconds(int64_t duration) {
-  struct timespec left = ToTimespec(duration);
-  while (syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &left, &left) == -1 && errno == EINTR) {
-  }
-}
-
-void Park(std::atomic<uint32_t>* word, uint32_t expected, int64_t deadline) {
-  if (deadline == kForever) {
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
-    return;
-  }
-  struct timespec until = ToTimespec(deadline);  // FUTEX_WAIT_BITSET takes an absolute time
-  syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected, &until, nullptr,
-          FUTEX_BITSET_MATCH_ANY);
-}
-
-void UnparkAll(std::atomic<uint32_t>* word) {
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
-}
+bool MechanismsExclude() { return false; }
 
 }  // namespace nfl

@@ -3,10 +3,10 @@
 // and made again within one tick of the server's clock goes unnoticed (two holders in 0.5 % of the
 // acquisitions of a storm, where the directory's attributes were asked for only).
 
-#ifndef NATIVE_FILE_LOCK_SERVER_NAMES_H_
-#define NATIVE_FILE_LOCK_SERVER_NAMES_H_
+#ifndef NATIVE_FILE_LOCK_POSIX_SERVER_NAMES_H_
+#define NATIVE_FILE_LOCK_POSIX_SERVER_NAMES_H_
 
-#include "os.h"
+#include "files.h"
 
 namespace nfl {
 
@@ -18,8 +18,8 @@ namespace nfl {
 // Where names are pinned it lists the directory instead, in time proportional to its size, makes
 // nothing, and tells the identity only.
 OsError LookUpOnServer(int directory, const char* name, const FileSystem& system,
-                       unsigned permissions, FileStatus* status, int* created);
+                       unsigned permissions, Identified* found, int* created);
 
 }  // namespace nfl
 
-#endif  // NATIVE_FILE_LOCK_SERVER_NAMES_H_
+#endif  // NATIVE_FILE_LOCK_POSIX_SERVER_NAMES_H_

@@ -5,13 +5,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "os.h"
+#include "../system/directory.h"
+#include "files.h"
+#include "path_limit.h"
 
 namespace nfl {
 namespace {
-
-// PATH_MAX
-constexpr size_t kLongestPath = 4096;
 
 // Writes the path of the parent, and gives its length.
 size_t ParentOf(const char* path, char (&parent)[kLongestPath]) {
@@ -35,21 +34,23 @@ int Make(const char* directory) {
 
 }  // namespace
 
-int MakeParent(const char* path) {
+Made MakeParent(const char* path, OsError* error) {
   char name[kLongestPath];
   const size_t length = ParentOf(path, name);
   // Up to the first that can be made, or is there; and down again.
   int number;
   while ((number = Make(name)) == ENOENT) {
     char* slash = strrchr(name, '/');
-    if (slash == nullptr || slash == name) return ENOENT;
+    if (slash == nullptr || slash == name) break;
     *slash = '\0';
   }
   while (number == 0 && strlen(name) < length) {
     name[strlen(name)] = '/';
     number = Make(name);
   }
-  return number;
+  if (number == 0) return Made::kMade;
+  *error = {Syscall::kMkdir, number};
+  return number == ENOENT || number == ESTALE ? Made::kVanished : Made::kFailed;
 }
 
 int AskServerForParent(const char* path) {
@@ -57,7 +58,7 @@ int AskServerForParent(const char* path) {
   ParentOf(path, parent);
   int number;
   do {
-    number = AskServer(AT_FDCWD, parent);
+    number = AskServer(parent);
   } while (number == EINTR);
   return number;
 }

@@ -13,10 +13,10 @@ namespace {
 
 // By a listing of the directory: its entries come from the server, each with its inode. Tells the
 // identity only.
-OsError FindInList(int directory, const char* name, FileStatus* status) {
+OsError FindInList(int directory, const char* name, Identified* found) {
   const int fd = OpenParent(directory, name);
   if (fd == -1) return {Syscall::kOpen, errno};
-  if (const int number = IdentifyDescriptor(fd, status)) {
+  if (const int number = IdentifyDescriptor(fd, found)) {
     close(fd);
     return {Syscall::kFstat, number};
   }
@@ -34,7 +34,7 @@ OsError FindInList(int directory, const char* name, FileStatus* status) {
     entry = readdir(list);
   } while (entry == nullptr ? errno == EINTR : strcmp(entry->d_name, last) != 0);
   const int number = errno;
-  if (entry != nullptr) status->identity.inode = entry->d_ino;
+  if (entry != nullptr) found->identity.inode = entry->d_ino;
   closedir(list);
   if (entry != nullptr) return {};
   return {Syscall::kRead, number == 0 ? ENOENT : number};
@@ -43,9 +43,9 @@ OsError FindInList(int directory, const char* name, FileStatus* status) {
 }  // namespace
 
 OsError LookUpOnServer(int directory, const char* name, const FileSystem& system,
-                       unsigned permissions, FileStatus* status, int* created) {
+                       unsigned permissions, Identified* found, int* created) {
   *created = -1;
-  if (system.pins_names) return FindInList(directory, name, status);
+  if (system.pins_names) return FindInList(directory, name, found);
   constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   do {
     *created = openat(directory, name, kFlags, permissions);
@@ -56,9 +56,10 @@ OsError LookUpOnServer(int directory, const char* name, const FileSystem& system
   if (!looked_up && errno != EACCES && errno != EROFS && errno != EPERM) {
     return {Syscall::kOpen, errno};
   }
-  int number = IdentifyOnServer(directory, name, status);
+  int number = IdentifyOnServer(directory, name, found);
   // What is cached now is what the server has.
-  if (looked_up && (number == ENOSYS || number == EPERM)) number = StatAt(directory, name, status);
+  if (looked_up && (number == ENOSYS || number == EPERM))
+    number = IdentifyAt(directory, name, found);
   if (number != 0) return {Syscall::kStat, number};
   return {};
 }

@@ -4,13 +4,17 @@
 // (setuid(2) in a threaded process waits for every thread to answer one of them), so they are
 // never blocked here and never used as the alarm's.
 
+#include "../system/alarm.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "os.h"
+#include "../mutex.h"
+#include "../system/clock.h"
+#include "../system/threads.h"
 
 namespace nfl {
 namespace {
