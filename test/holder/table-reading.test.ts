@@ -4,6 +4,7 @@ import { expect, test, vi } from 'vitest';
 import { inspect } from '../../lib/holder/inspect.js';
 import { readTable, readTableSync } from '../../lib/holder/kernel-locks.js';
 import { FileLock } from '../../lib/index.js';
+import { loadNative } from '../../lib/native.js';
 import { Actor } from '../support/actor.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -66,6 +67,9 @@ test.each([
   vi.spyOn(fs, 'openSync').mockImplementation((file, ...rest) =>
     openSync(file === '/proc/locks' ? directory : file, ...rest),
   );
+  const native = loadNative('');
+  const { startReadAll } = native;
+  vi.spyOn(native, 'startReadAll').mockImplementation((handle) => startReadAll(handle, directory));
   const table = await readIt();
   vi.restoreAllMocks();
   expect(table).toBeNull();
