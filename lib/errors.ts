@@ -124,6 +124,9 @@ const DESCRIPTIONS: Record<string, string> = {
   ESTALE: 'stale file handle',
 };
 
+/** Neither libuv nor the C library has a number for it there; as in native/windows/errors.cc. */
+const ESTALE_OF_WINDOWS = 116;
+
 /** By name, positive. Loaded with the first error: at import it would cost every program 0.3 ms. */
 function errorNumbers(): Record<string, number> {
   return (require('node:os') as typeof import('node:os')).constants.errno as unknown as Record<string, number>;
@@ -132,7 +135,8 @@ function errorNumbers(): Record<string, number> {
 /** The name and the text of an error number. */
 function describeErrno(errno: number): { code: string; description: string } {
   const known = getSystemErrorMap().get(-errno);
-  const code = known?.[0] ?? Object.entries(errorNumbers()).find(([, number]) => number === errno)?.[0] ?? `E${errno}`;
+  const named = Object.entries(errorNumbers()).find(([, number]) => number === errno)?.[0];
+  const code = known?.[0] ?? named ?? (errno === ESTALE_OF_WINDOWS ? 'ESTALE' : `E${errno}`);
   return { code, description: known?.[1] ?? DESCRIPTIONS[code] ?? 'unknown error' };
 }
 
@@ -171,6 +175,11 @@ export function systemError(syscall: string, errno: number, path: string, messag
 export function unlockWarning({ code, errno = 0, syscall, path }: LockError): string {
   const { description } = describeErrno(-errno);
   return `Could not unlock '${path}': ${description} ${origin(code, syscall)}. The file was closed instead, which frees the lock too`;
+}
+
+/** The error for a path that names another file at every look. */
+export function replacedTooOften(path: string): LockError {
+  return systemError('stat', errorNumbers().ESTALE ?? ESTALE_OF_WINDOWS, path);
 }
 
 /** The error for a thread that would wait for itself. */

@@ -1,9 +1,8 @@
-import { constants } from 'node:os';
-import { type LockError, lockLost, systemError, unlockWarning } from './errors.js';
+import { type LockError, lockLost, replacedTooOften, unlockWarning } from './errors.js';
 import { Recorder } from './holder/recorder.js';
 import { type KernelWaits, kernelWaitsOf, type WaitOwner } from './kernel-waits.js';
 import type { LockMechanism } from './lock-mode.js';
-import { BUSY, failure, GRANTED, loadNative, type Native, REPLACED } from './native.js';
+import { BUSY, failure, GRANTED, loadNative, type Native, REPLACED, toNativePath } from './native.js';
 
 const MOST_MISMATCHES = 100;
 
@@ -26,6 +25,7 @@ export interface LockFileSettings {
  */
 export class LockFile {
   readonly #native: Native;
+  readonly #nativePath: string;
   /** An open and unlocked file, or -1. */
   #kept = -1;
   /** Who holds it, written into it. Made with the first lock that is recorded. */
@@ -37,6 +37,7 @@ export class LockFile {
     readonly settings: LockFileSettings,
   ) {
     this.#native = loadNative(path);
+    this.#nativePath = toNativePath(path);
   }
 
   /**
@@ -60,7 +61,7 @@ export class LockFile {
       if (outcome !== REPLACED) throw failure(outcome, this.path);
       file = -1;
     }
-    throw systemError('stat', constants.errno.ESTALE, this.path);
+    throw replacedTooOften(this.path);
   }
 
   /** The kept file, which is the caller's now; or -1. */
@@ -72,7 +73,7 @@ export class LockFile {
 
   #open(exclusive: boolean, createParents: boolean): number {
     const file = this.#native.open(
-      this.path,
+      this.#nativePath,
       this.settings.fileMode,
       this.#fcntl,
       this.#mustWrite(exclusive),
@@ -113,7 +114,7 @@ export class LockFile {
         exclusive,
         timeout,
         readsRecord,
-        this.path,
+        this.#nativePath,
         fileMode,
         this.#fcntl,
         mustWrite,

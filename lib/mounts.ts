@@ -9,7 +9,7 @@ const TABLE = '/proc/self/mountinfo';
 /** In milliseconds. */
 const TTL = 1000;
 
-/** File systems whose locks can be held by another machine, or by another kernel; as in native/os_linux.cc, but by name. */
+/** File systems whose locks can be held by another machine, or by another kernel; as in native/linux/files.cc, but by name. */
 const NETWORK =
   /^(nfs|nfs4|cifs|smb3|smbfs|ceph|9p|virtiofs|afs|coda|gfs2|ocfs2|lustre|gpfs|glusterfs|vboxsf|fuse(\..*)?)$/;
 

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { loadAddon } from './addon-loader.js';
 import { type LockError, notAFile, systemError } from './errors.js';
 
@@ -86,6 +87,9 @@ export interface Native {
 const SYSCALLS = ['', 'open', 'fstat', 'fcntl', 'flock', 'stat', 'read', 'write', 'unlink', 'mkdir'];
 const ERRNO_LIMIT = 4096;
 const NOT_A_FILE = -1;
+
+/** A path as the addon takes it: on Windows the form without a limit of 260 characters; elsewhere the path itself. */
+export const toNativePath = path.toNamespacedPath;
 
 let loaded: Native | undefined;
 

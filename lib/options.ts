@@ -145,7 +145,9 @@ export function checkMode(value: unknown, otherwise: LockMode): LockMode {
 }
 
 export function checkMechanism(value: unknown): LockMechanism {
-  return checkOneOf(value, 'mechanism', ['flock', 'fcntl'], 'flock');
+  const mechanism = checkOneOf(value, 'mechanism', ['flock', 'fcntl'], 'flock');
+  // Windows has one kind of lock, and so one queue.
+  return process.platform === 'win32' ? 'flock' : mechanism;
 }
 
 export function checkBoolean(value: unknown, name: string, otherwise: boolean): boolean {

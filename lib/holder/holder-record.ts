@@ -17,6 +17,8 @@ export interface HolderRecord extends ProcessIdentity {
 export const RECORD_LIMIT = 1024;
 const MAGIC = 'native-file-lock ';
 const FIRST_LINE = `${MAGIC}1`;
+/** Of every record. */
+export const FIRST_BYTE = MAGIC.charAt(0);
 /** Together with the other fields, at their longest, this fits into the limit. */
 const LONGEST_COMMAND = 512;
 const LONGEST_HOSTNAME = 128;

@@ -3,8 +3,8 @@ import { constants } from 'node:os';
 import { fromFileSystemError, LockError, notAFile, systemError } from '../errors.js';
 import { kernelWaitsOf } from '../kernel-waits.js';
 import type { LockMechanism, LockMode } from '../lock-mode.js';
-import { failure, GRANTED, loadNative } from '../native.js';
-import { type HolderRecord, holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
+import { failure, GRANTED, loadNative, toNativePath } from '../native.js';
+import { FIRST_BYTE, type HolderRecord, holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
 import {
   type FileIdentity,
   identify,
@@ -22,13 +22,16 @@ export type { LockReport };
 /** An inspection is made this often at most, while what it reads is inconsistent. */
 const MOST_ATTEMPTS = 3;
 
-/** The record in a lock file; null when there is none, or none that can be read. */
+/**
+ * The record in a lock file; null when there is none, or none that can be read. Its first byte is known, and not
+ * read: on Windows nobody else can read that while the file is locked.
+ */
 function readRecord(path: string): HolderRecord | null {
   try {
     const file = openSync(path, fs.O_RDONLY | fs.O_NOFOLLOW | fs.O_NONBLOCK);
     try {
-      const content = Buffer.alloc(RECORD_LIMIT);
-      return parseRecord(content.subarray(0, readSync(file, content, 0, RECORD_LIMIT, 0)));
+      const content = Buffer.alloc(RECORD_LIMIT, FIRST_BYTE);
+      return parseRecord(content.subarray(0, 1 + readSync(file, content, 1, RECORD_LIMIT - 1, 1)));
     } finally {
       closeSync(file);
     }
@@ -71,7 +74,9 @@ interface RemoteFile {
 /** Null: there is none. Rejects where the path names something else, or cannot be looked at. */
 async function lookOffThread(path: string): Promise<RemoteFile | null> {
   const native = loadNative(path);
-  const { outcome, content } = await kernelWaitsOf(native).ask((_, handle) => native.startInspect(handle, path));
+  const { outcome, content } = await kernelWaitsOf(native).ask((_, handle) =>
+    native.startInspect(handle, toNativePath(path)),
+  );
   if (outcome === GRANTED && content !== undefined) {
     const identity = { dev: content.readBigUInt64LE(0), ino: content.readBigUInt64LE(8) };
     return { identity, record: parseRecord(content.subarray(16)) };

@@ -4,7 +4,7 @@ import { now, setImmediate } from '../clock.js';
 import { fromFileSystemError } from '../errors.js';
 import { holderOf, parseRecord, RECORD_LIMIT } from '../holder/holder-record.js';
 import type { LockHolder } from '../holder/lock-holder.js';
-import { failure, loadNative, type Native } from '../native.js';
+import { failure, loadNative, type Native, toNativePath } from '../native.js';
 import { INDEX_LOCK, isJobId, JOB_LOCK, jobLockPath } from './job-path.js';
 
 /** A lock file that clean-up removed, or, on a dry run, would remove. */
@@ -92,7 +92,7 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
 
 /** Null: there is no such directory, and so no lock. */
 function openDirectory(native: Native, path: string): number | null {
-  const directory = native.openDirectory(path);
+  const directory = native.openDirectory(toNativePath(path));
   if (directory >= 0) return directory;
   const error = failure(directory, path);
   if (error.code === 'ENOENT') return null;

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "os.h"
+#include "../mutex.h"
 
 // Public in newer SDKs only, in the kernel since 10.11.
 #ifndef F_OFD_SETLK

@@ -219,3 +219,18 @@ describe('an inspection off the thread', () => {
     expect(readings).toBe(1);
   });
 });
+
+test('the record of a file whose first byte cannot be read names its holder', async () => {
+  const file = tempLock();
+  const actor = await holder(file, { recordHolder: true });
+  const { readSync } = fs;
+  // As on Windows, where that byte is locked.
+  vi.spyOn(fs, 'readSync').mockImplementation(((fd: number, buffer: Buffer, ...rest: [number, number, number]) => {
+    if (rest[2] === 0) throw Object.assign(new Error('EBUSY: resource busy or locked, read'), { code: 'EBUSY' });
+    return readSync(fd, buffer, ...rest);
+  }) as typeof readSync);
+  const report = new FileLock(file).inspect();
+  vi.restoreAllMocks();
+  expect(report.holder).toMatchObject({ pid: actor.pid, running: true });
+  expect(report.holder?.acquiredAt).toBeInstanceOf(Date);
+});

@@ -105,15 +105,28 @@ test('one file loads the addon', () => {
   expect(filesThat(lib, /node-gyp-build|dlopen\(|\.node\b/)).toEqual(['lib/addon-loader.ts']);
 });
 
-test('only the platform files make raw system calls', () => {
-  const callers = filesThat(native, /\bsyscall\s*\(/);
-  expect(callers).not.toEqual([]);
-  expect(callers.filter((name) => !/^native\/os_\w+\.cc$/.test(name))).toEqual([]);
+const SYSTEMS = /^native\/(posix|linux|darwin|windows)\//;
+
+test('nothing above the seam knows a system', () => {
+  const above = new Map([...native].filter(([name]) => !SYSTEMS.test(name)));
+  // Include guards aside.
+  expect(
+    filesThat(above, /#\s*(if|elif|ifdef)\b|#\s*ifndef (?!NATIVE_FILE_LOCK_)|\b(syscall|pthread_\w+)\s*\(/),
+  ).toEqual([]);
+  const headers = [...above].flatMap(([name, text]) =>
+    [...text.matchAll(/#include\s*<([\w./]+)>/g)].map(([, header]) => ({ name, header })),
+  );
+  const portable = ['atomic', 'napi.h', 'new', 'stddef.h', 'stdint.h', 'stdlib.h', 'string.h', 'uv.h', 'vector'];
+  expect(headers.filter(({ header = '' }) => !portable.includes(header))).toEqual([]);
+  expect(filesThat(above, /#include "(\.\.\/)*(posix|linux|darwin|windows)\//)).toEqual([]);
 });
 
-test('only the platform files include platform headers', () => {
-  const users = filesThat(native, /#include\s*<(linux|mach|libkern)\/|\b__linux__\b|\b__APPLE__\b/);
-  expect(users.filter((name) => !/^native\/os_\w+\.cc$/.test(name))).toEqual([]);
+test('what POSIX systems share has nothing of one of them', () => {
+  const shared = new Map([...native].filter(([name]) => name.startsWith('native/posix/')));
+  expect(
+    filesThat(shared, /#include\s*<(linux|mach|libkern|dispatch)\/|\b__linux__\b|\b__APPLE__\b|\bsyscall\s*\(/),
+  ).toEqual([]);
+  expect(filesThat(shared, /#include "(\.\.\/)*(linux|darwin|windows)\//)).toEqual([]);
 });
 
 test('lib/ does not use the type any', () => {
