@@ -53,6 +53,18 @@ using Info = Napi::CallbackInfo;
 }
 inline int Int(const Info& info, size_t index) { return static_cast<int>(Double(info, index)); }
 
+// The bytes of a buffer.
+struct Bytes {
+  char* data;
+  size_t size;
+};
+[[gnu::noinline]] inline Bytes BytesOf(const Info& info, size_t index) {
+  void* data = nullptr;
+  size_t size = 0;
+  napi_get_buffer_info(info.Env(), info[index], &data, &size);
+  return {static_cast<char*>(data), size};
+}
+
 // A path, in memory of malloc. One that is too long is cut, and still too long to open.
 class CopiedPath {
  public:

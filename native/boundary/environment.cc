@@ -96,18 +96,17 @@ Napi::Value Environment::Descriptor(const Info& info) {
 }
 
 Napi::Value Environment::Read(const Info& info) {
-  const Napi::Buffer<char> buffer = info[1].As<Napi::Buffer<char>>();
+  const Bytes buffer = BytesOf(info, 1);
   OsError error;
-  const int count = FileOf(info, 0).file.Read(buffer.Data(), buffer.Length(),
+  const int count = FileOf(info, 0).file.Read(buffer.data, buffer.size,
                                               static_cast<int64_t>(Double(info, 2)), &error);
   return Result(info, count < 0 ? FailureNumber(error) : count);
 }
 
 Napi::Value Environment::Write(const Info& info) {
-  const Napi::Buffer<char> buffer = info[1].As<Napi::Buffer<char>>();
   OsError error;
   const int count =
-      FileOf(info, 0).file.Write(buffer.Data(), static_cast<size_t>(Int(info, 2)), &error);
+      FileOf(info, 0).file.Write(BytesOf(info, 1).data, static_cast<size_t>(Int(info, 2)), &error);
   return Result(info, count < 0 ? FailureNumber(error) : count);
 }
 

@@ -39,10 +39,10 @@ Napi::Value Environment::RemoveStale(const Info& info) {
   char name[kLongestName];
   napi_get_value_string_utf8(info.Env(), info[1], subdirectory, sizeof subdirectory, nullptr);
   napi_get_value_string_utf8(info.Env(), info[2], name, sizeof name, nullptr);
-  const Napi::Buffer<char> buffer = info[5].As<Napi::Buffer<char>>();
-  const StaleLock result = RemoveStaleLock(*directories_[static_cast<size_t>(Int(info, 0))],
-                                           subdirectory, name, ToNanoseconds(Double(info, 3)),
-                                           Bool(info, 4), buffer.Data(), buffer.Length());
+  const Bytes buffer = BytesOf(info, 5);
+  const StaleLock result =
+      RemoveStaleLock(*directories_[static_cast<size_t>(Int(info, 0))], subdirectory, name,
+                      ToNanoseconds(Double(info, 3)), Bool(info, 4), buffer.data, buffer.size);
   if (result.fate == StaleLock::Fate::kLeft) return Result(info, kLeftAlone);
   return Result(info, result.fate == StaleLock::Fate::kRemoved ? result.content_length
                                                                : FailureNumber(result.error));

@@ -8,8 +8,8 @@ namespace nfl {
 namespace {
 
 std::vector<char> CopyBytes(const Info& info, size_t index) {
-  const Napi::Buffer<char> buffer = info[index].As<Napi::Buffer<char>>();
-  return std::vector<char>(buffer.Data(), buffer.Data() + buffer.Length());
+  const Bytes bytes = BytesOf(info, index);
+  return std::vector<char>(bytes.data, bytes.data + bytes.size);
 }
 
 }  // namespace
@@ -141,14 +141,16 @@ void Environment::DeliverEnded(Napi::Env env) {
     entry.wait = nullptr;
     entry.file = static_cast<LockFile&&>(wait->file);
     const Napi::HandleScope scope(env);
-    Napi::Value content = env.Undefined();
+    napi_value arguments[3] = {};
+    napi_create_int32(env, handle, &arguments[0]);
+    napi_create_int32(env, ResultNumber(wait->outcome, wait->error), &arguments[1]);
+    napi_get_undefined(env, &arguments[2]);
     if (wait->reads_record || wait->job >= Wait::kInspect) {
-      content = Napi::Buffer<char>::Copy(env, wait->bytes.data(), wait->bytes.size());
+      napi_create_buffer_copy(env, wait->bytes.size(), wait->bytes.data(), nullptr, &arguments[2]);
     }
-    const int result = ResultNumber(wait->outcome, wait->error);
     if (!entry.file.is_open()) files_.Remove(handle);  // it holds the lock, or is closed
     delete wait;
-    on_wait_ended_.Call({Napi::Number::New(env, handle), Napi::Number::New(env, result), content});
+    napi_call_function(env, env.Undefined(), on_wait_ended_.Value(), 3, arguments, nullptr);
     // The callback settles promises and should throw nothing. If it does, that is an uncaught
     // exception, and the other waits are delivered all the same.
     if (!env.IsExceptionPending()) continue;
