@@ -7,6 +7,7 @@
         "native/boundary/addon.cc",
         "native/boundary/environment.cc",
         "native/boundary/environment_cleanup.cc",
+        "native/boundary/environment_processes.cc",
         "native/boundary/environment_waits.cc",
         "native/libuv.cc",
         "native/lock_file.cc",
@@ -63,6 +64,7 @@
             "native/linux/alarm.cc",
             "native/linux/files.cc",
             "native/linux/freestanding.cc",
+            "native/linux/process.cc",
             "native/linux/threads.cc"
           ],
           "cflags_cc": ["-D_GLIBCXX_EXTERN_TEMPLATE=0", "-U_FORTIFY_SOURCE", "-fstack-protector-strong"],

@@ -71,6 +71,12 @@ export interface Native {
     dryRun: boolean,
     buffer: Buffer,
   ): Result;
+  /** When a process was started (0: this one), in a unit of the system's own; -1n: it has ended, -2n: that cannot be told. */
+  lookAtProcess(pid: number): bigint;
+  /** Its arguments, each with a NUL behind it, or the path of its executable; empty where that cannot be told. */
+  commandOfProcess(pid: number): string;
+  /** What distinguishes this boot of this machine from every other. */
+  bootIdentity(): string;
   /** Microseconds since 1970, whole. */
   wallClock(): number;
   /** Sleeps for about 0.1 ms, unless `milliseconds` have passed since `since`, a time of {@link lastRelease}. */

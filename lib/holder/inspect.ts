@@ -161,6 +161,7 @@ function findFile(path: string): BigIntStats | null {
  * thread hold it; needed where the kernel does not tell.
  */
 export function inspect(path: string, mechanism: LockMechanism, heldHere: LockMode | null): LockReport {
+  loadNative(path);
   const inspection = inspectWithTables(path, mechanism, heldHere);
   let step = inspection.next(null);
   while (!step.done) step = inspection.next(readTableSync());

@@ -1,6 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
+import { loadNative } from '../native.js';
 
 const INTERPRETER = /^(node|nodejs|bun|deno|python[\d.]*|ruby|perl|php|bash|dash|sh|zsh)$/;
 const SCRIPT = /\.([cm]?[jt]sx?|py|rb|pl|php|sh)$/;
@@ -26,40 +27,23 @@ function commandOfThisProcess(): string {
   return `${executable} ${script}`;
 }
 
-/** The command of a process of this pid namespace; null when there is no such process (proc(5), cmdline). */
+/** The command of a process of this pid namespace; null when there is no such process, or it is not for us to see. */
 export function commandOfProcess(pid: number): string | null {
-  try {
-    const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    // A zombie and a kernel thread have no arguments, but a name.
-    return commandOf(args) || readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-  } catch {
-    return null;
-  }
+  const text = loadNative('').commandOfProcess(pid);
+  return text === '' ? null : commandOf(text.split('\0')).trim();
 }
 
 /** What distinguishes a process from every other one that ever had its pid. */
 export interface ProcessIdentity {
   pid: number;
-  /** In clock ticks since boot (proc(5), /proc/pid/stat, field 22); 0 if unknown. */
+  /** In a unit of the system's own, on Linux in clock ticks since boot (proc(5), /proc/pid/stat, field 22); 0 if unknown. */
   startTime: bigint;
-  /** Of this boot of the machine (random(4), boot_id); empty if unknown. */
+  /** Of this boot of the machine, on Linux as in random(4), boot_id; empty if unknown. */
   bootId: string;
   /** The inode of the pid namespace (pid_namespaces(7)) to which the pid belongs; 0 if unknown. */
   pidNamespace: bigint;
   /** Empty if unknown. */
   hostname: string;
-}
-
-/** State and start time of a process of this pid namespace; null when there is none, or none that can be seen. */
-function statusOfProcess(pid: number | 'self'): { state: string; startTime: bigint } | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the name in parentheses, which may itself hold spaces and parentheses.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0] ?? '', startTime: BigInt(fields[19] ?? 0) };
-  } catch {
-    return null;
-  }
 }
 
 function readOr<T>(read: () => T, otherwise: T): T {
@@ -84,10 +68,13 @@ let self: (ProcessIdentity & { command: string }) | undefined;
 
 /** This process. The pid and the rest are read once. */
 export function thisProcess(): ProcessIdentity & { command: string } {
-  self ??= {
+  if (self !== undefined) return self;
+  const native = loadNative('');
+  const start = native.lookAtProcess(0);
+  self = {
     pid: process.pid,
-    startTime: statusOfProcess('self')?.startTime ?? 0n,
-    bootId: readOr(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(), ''),
+    startTime: start > 0n ? start : 0n,
+    bootId: native.bootIdentity().trim(),
     pidNamespace: pidNamespace(),
     hostname: hostnameOfThisProcess(),
     command: commandOfThisProcess(),
@@ -102,6 +89,9 @@ const FIRST_PID_NAMESPACE = 4026531836n;
 export function seesEveryProcess(): boolean {
   return thisProcess().pidNamespace === FIRST_PID_NAMESPACE;
 }
+
+/** As in native/boundary/environment_processes.cc. */
+const UNKNOWN = -2n;
 
 function isAlive(pid: number): boolean {
   try {
@@ -119,9 +109,9 @@ export function isRunning(other: ProcessIdentity): boolean | null {
   // Another boot: of this machine, so that nothing of it runs any more; or of another machine.
   if (other.bootId !== here.bootId) return other.hostname === here.hostname ? false : null;
   if (other.pidNamespace !== here.pidNamespace) return null;
-  const status = statusOfProcess(other.pid);
-  if (status === null) return isAlive(other.pid) ? null : false; // /proc may hide others (hidepid)
-  return status.startTime === other.startTime && status.state !== 'Z' && status.state !== 'X';
+  const start = loadNative('').lookAtProcess(other.pid);
+  if (start === UNKNOWN) return isAlive(other.pid) ? null : false; // others may be hidden (hidepid of proc(5))
+  return start === other.startTime;
 }
 
 /** Whether this process is exiting: Node sets this while it runs the `exit` listeners. */

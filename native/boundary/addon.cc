@@ -56,6 +56,9 @@ constexpr struct {
     {"waitHere", CallMethod<&Environment::WaitHere>},
     {"conflictsWithOwn", CallMethod<&Environment::ConflictsWithOwn>},
     {"isSameLock", CallMethod<&Environment::IsSameLock>},
+    {"lookAtProcess", CallMethod<&Environment::LookAtProcess>},
+    {"commandOfProcess", CallMethod<&Environment::CommandOfProcess>},
+    {"bootIdentity", CallMethod<&Environment::BootIdentity>},
     {"wallClock", CallMethod<&Environment::WallClock>},
     {"yieldLock", CallMethod<&Environment::YieldLock>},
 };
@@ -97,13 +100,19 @@ void Forget(Environment* environment) {
   }
 }
 
+constexpr const char* kVersions[] = {"process", "versions"};
+
 // Bun and Deno have a libuv, or a part of one, that only looks real.
 bool HasFacadeOfLibuv(Napi::Env env) {
-  const Napi::Value process = env.Global().Get("process");
-  if (!process.IsObject()) return false;
-  const Napi::Value versions = process.As<Napi::Object>().Get("versions");
-  if (!versions.IsObject()) return false;
-  return versions.As<Napi::Object>().Has("bun") || versions.As<Napi::Object>().Has("deno");
+  napi_value at = env.Global();
+  for (const char* name : kVersions) {
+    if (napi_get_named_property(env, at, name, &at) != napi_ok) return false;
+  }
+  bool has_bun = false;
+  bool has_deno = false;
+  napi_has_named_property(env, at, "bun", &has_bun);
+  napi_has_named_property(env, at, "deno", &has_deno);
+  return has_bun || has_deno;
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -114,9 +123,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   for (const auto& [name, call] : kFunctions) {
     napi_value function;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, call, environment, &function);
-    exports.Set(name, function);
+    napi_set_named_property(env, exports, name, function);
   }
-  exports.Set("lastRelease", environment->last_release());
+  napi_set_named_property(env, exports, "lastRelease", environment->last_release());
   MutexHeld held(&loaded_mutex);
   loaded = new Loaded{environment, CurrentThread(), Napi::Persistent(env.Global()),
                       Napi::Persistent(exports), loaded};

@@ -52,16 +52,25 @@ class Call {
 // just after a system call costs a twentieth of a warm cycle.
 class SharedNumber {
  public:
-  explicit SharedNumber(Napi::Env env)
-      : array_(Napi::Persistent(Napi::Float64Array::New(env, 1))), value_(array_.Value().Data()) {
-    array_.SuppressDestruct();  // kept as long as the runtime's environment lives
+  explicit SharedNumber(napi_env env) : env_(env) {
+    napi_value buffer = nullptr;
+    napi_value array = nullptr;
+    napi_create_arraybuffer(env, sizeof *value_, reinterpret_cast<void**>(&value_), &buffer);
+    napi_create_typedarray(env, napi_float64_array, 1, buffer, 0, &array);
+    napi_create_reference(env, array, 1,
+                          &array_);  // kept as long as the runtime's environment lives
   }
-  Napi::Value array() const { return array_.Value(); }
+  napi_value array() const {
+    napi_value array = nullptr;
+    napi_get_reference_value(env_, array_, &array);
+    return array;
+  }
   void Set(double value) { *value_ = value; }
 
  private:
-  Napi::Reference<Napi::Float64Array> array_;
-  double* value_;
+  napi_env env_;
+  napi_ref array_ = nullptr;
+  double* value_ = nullptr;
 };
 
 }  // namespace nfl

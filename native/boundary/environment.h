@@ -30,7 +30,7 @@ class Environment {
 
   // `on_end` is called when the environment ends.
   void OnEnd(void (*on_end)(Environment*)) { on_end_ = on_end; }
-  Napi::Value last_release() const { return last_release_.array(); }
+  napi_value last_release() const { return last_release_.array(); }
 
   // --- Hot ---------------------------------------------------------------------------------------
 
@@ -114,6 +114,15 @@ class Environment {
   // isSameLock(wait, handle): whether a wait is for the same file as the one that is open by
   // `handle`.
   Napi::Value IsSameLock(const Napi::CallbackInfo& info);
+
+  // --- Processes ---------------------------------------------------------------------------------
+
+  // lookAtProcess(pid): when it was started, as a BigInt, in a unit of the system's own; -1n: it
+  // has ended, -2n: that cannot be told. See system/process.h, also for the next two, which are
+  // strings, empty where that cannot be told.
+  Napi::Value LookAtProcess(const Napi::CallbackInfo& info);
+  Napi::Value CommandOfProcess(const Napi::CallbackInfo& info);
+  Napi::Value BootIdentity(const Napi::CallbackInfo& info);
 
   // --- Time --------------------------------------------------------------------------------------
 
