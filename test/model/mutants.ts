@@ -1,17 +1,30 @@
-/** One fault each, planted into the model: the search must refute every one. */
-export const MUTANTS = [
-  'a late grant is kept',
-  'the alarm rings once',
-  'a wait is freed when patience is over',
-  'return to the poll list without a look at the state',
-  'attach without a look at the state',
-  'no comparison with the path',
-  'cancel without a look for the end',
-  'teardown frees a wait that a thread runs',
-  'a report to an environment that has ended',
-  'the thread frees a cancelled wait',
-  'an aborted grant is kept',
-  'no pump after a waiter has left',
-  'handed on without confirmation',
-] as const;
-export type Mutant = (typeof MUTANTS)[number] | null;
+/** One fault each, planted into the model, and the scenario that refutes it. */
+export const MUTANTS = {
+  'a late grant is kept': 'one wait, with everything that can come for it',
+  'the alarm rings once': 'another process keeps the lock for ever',
+  'a wait is freed when patience is over': 'one wait, with everything that can come for it',
+  'return to the poll list without a look at the state': 'another process keeps the lock for ever',
+  'attach without a look at the state': 'another process keeps the lock for ever',
+  'no comparison with the path': 'one wait, with everything that can come for it',
+  'cancel without a look for the end': 'one wait, with everything that can come for it',
+  'teardown frees a wait that a thread runs': 'one wait, with everything that can come for it',
+  'a report to an environment that has ended': 'one wait, with everything that can come for it',
+  'the thread frees a cancelled wait': 'one wait, with everything that can come for it',
+  'an aborted grant is kept': 'one wait, with everything that can come for it',
+  'no pump after a waiter has left': 'two waiters of one environment',
+  'handed on without confirmation': 'a synchronous call passes the queue',
+  'a shared lock is handed on': 'shared and exclusive waiters of one queue',
+  'no pump after a grant': 'shared and exclusive waiters of one queue',
+  'shared waiters do not conflict with the exclusive head': 'shared and exclusive waiters of one queue',
+  'a passing grant leaves the head in the kernel': 'a try passes the queue',
+  'a synchronous call leaves the head in the kernel': 'a synchronous call passes the queue',
+  'suspended waits are not resumed': 'a synchronous call passes the queue',
+  'a suspended grant is kept': 'a synchronous call passes the queue',
+  'a synchronous call waits for its own thread': 'a synchronous call passes the queue',
+  'a cancelled record is not taken back': 'on a server',
+  'an undelivered record is left': 'on a server',
+  'the record of an abandoned lock is not put back': 'on a server',
+  'a passing attempt leaves the head in the kernel': 'on a server, attempts pass the queue',
+  'teardown forgets what was asked': 'on a server, questions included',
+} as const;
+export type Mutant = keyof typeof MUTANTS | null;

@@ -1,62 +1,57 @@
 import type { Mutant } from './mutants.js';
-import { NOBODY, type Outcome, type Scenario, type State, type Thread, type Wait } from './waiter-state.js';
+import {
+  NOBODY,
+  type Outcome,
+  ofWait,
+  type Scenario,
+  type State,
+  type Thread,
+  type ThreadAt,
+  type Wait,
+} from './waiter-state.js';
+import { canLock, closeFile, freeWait, handToWorker, lock, unlock, waiterOf, waitOf } from './waits.js';
 
-/** The wait that a thread runs. One that was freed under it is a fault. */
-function waitOf(state: State, thread: Thread): Wait | null {
-  const wait = state.waiters[thread.runs]?.wait ?? null;
-  if (wait === null) state.fault ||= 'a thread uses a wait that was freed';
-  return wait;
-}
+const isExpired = (state: State, { waiter }: Wait) => waiterOf(state, waiter).expired;
 
-export function closeFile(state: State, index: number, wait: Wait): void {
-  if (wait.file >= 0 && state.locks[wait.file] === index) state.locks[wait.file] = NOBODY;
-  wait.file = -1;
-}
+export type Act = (state: State) => void;
+export type Step = [string, Act];
 
-export function freeWait(state: State, index: number): void {
-  const waiter = state.waiters[index];
-  if (!waiter?.wait) {
-    state.fault ||= 'a wait is freed twice';
-    return;
+/** Where a thread has nothing to decide, unless other threads are looked at as closely. */
+const RUNS_ON = new Set<ThreadAt>([
+  ...(['attaching', 'beforeKernel', 'interrupted', 'locked', 'replaced', 'polledBusy', 'toPollList'] as const),
+  ...(['done', 'finishing', 'closing', 'answering', 'disarming'] as const),
+]);
+
+/** Runs each thread to its next decision. */
+export function runOn(state: State, scenario: Scenario, mutant: Mutant): void {
+  if (!scenario.threadsRunOn) return;
+  for (const [number, thread] of state.threads.entries()) {
+    while (state.fault === '' && (RUNS_ON.has(thread.at) || (thread.at === 'parked' && thread.next >= 0))) {
+      threadSteps(state, number, scenario, mutant)[0]?.[1](state);
+    }
   }
-  if (waiter.wait.file >= 0 && state.locks[waiter.wait.file] === index) {
-    state.fault ||= 'a wait that is over keeps the lock';
-  }
-  waiter.wait = null;
-}
-
-/** An idle thread takes the wait; false: there is none. */
-export function handToWorker(state: State, index: number): boolean {
-  const worker = state.threads.slice(0, -1).find((each) => each.idle);
-  if (worker === undefined) return false;
-  worker.idle = false;
-  worker.next = index;
-  return true;
 }
 
 /** What one thread can do next: each is one step between two looks at what it shares with others. */
-export function threadSteps(state: State, number: number, scenario: Scenario, mutant: Mutant): [string, Act][] {
+export function threadSteps(state: State, number: number, scenario: Scenario, mutant: Mutant): Step[] {
   const thread = state.threads[number] as Thread;
   const isPoller = number === state.threads.length - 1;
-  const steps: [string, Act][] = [];
+  const steps: Step[] = [];
   const step = (name: string, act: (s: State, t: Thread, wait: Wait) => void) =>
     steps.push([
       `thread ${number} ${name}`,
       (s) => {
         const own = s.threads[number] as Thread;
-        const wait = waitOf(s, own);
-        if (wait !== null) act(s, own, wait);
+        const wait = s.waits[own.runs] ?? null;
+        if (wait === null) s.fault ||= 'a thread uses a wait that was freed';
+        else act(s, own, wait);
       },
     ]);
   const done = (t: Thread, wait: Wait, outcome: Outcome) => {
     wait.outcome = outcome;
     t.at = 'done';
   };
-  const waiter = state.waiters[thread.runs];
-  const tryLock = (s: State, t: Thread, wait: Wait) => {
-    s.locks[wait.file] = t.runs;
-    t.at = 'locked';
-  };
+  const current = state.waits[thread.runs] ?? null;
 
   switch (thread.at) {
     case 'parked':
@@ -65,37 +60,17 @@ export function threadSteps(state: State, number: number, scenario: Scenario, mu
           `thread ${number} starts`,
           (s) => {
             const own = s.threads[number] as Thread;
-            Object.assign(own, { at: 'assigned', runs: own.next, next: -1 });
+            const { job, opens } = s.waits[own.next] ?? { job: 'kLock', opens: false };
+            Object.assign(own, { at: job === 'kLock' && !opens ? 'attaching' : 'doingJob', runs: own.next, next: -1 });
           },
         ]);
       }
-      if (isPoller) {
-        for (const [index, each] of state.waiters.entries()) {
-          if (!each.wait?.inPollList) continue;
-          const take = (s: State) => {
-            const wait = s.waiters[index]?.wait as Wait;
-            wait.inPollList = false;
-          };
-          steps.push([
-            `the poller takes ${index}`,
-            (s) => {
-              take(s);
-              Object.assign(s.threads[number] as Thread, { at: 'trying', runs: index });
-            },
-          ]);
-          if (!each.wait.cannotBlock && state.threads.slice(0, -1).some((worker) => worker.idle)) {
-            steps.push([
-              `the poller hands ${index} over`,
-              (s) => {
-                take(s);
-                handToWorker(s, index);
-              },
-            ]);
-          }
-        }
-      }
+      if (isPoller) steps.push(...pollerSteps(state, number));
       break;
-    case 'assigned':
+    case 'doingJob':
+      jobSteps(step, current, isPoller, scenario, done);
+      break;
+    case 'attaching':
       step('attaches its alarm', (_, t, wait) => {
         t.armed = 'deadline';
         wait.alarm = number;
@@ -108,33 +83,42 @@ export function threadSteps(state: State, number: number, scenario: Scenario, mu
       step('enters the kernel', (_, t) => (t.at = 'inKernel'));
       break;
     case 'inKernel':
-      if (state.locks[waiter?.wait?.file ?? -1] === NOBODY) step('is granted', tryLock);
+      if (current !== null && canLock(scenario, state, current.file, ofWait(thread.runs))) {
+        step('is granted', (s, t, wait) => {
+          lock(s, wait.file, ofWait(t.runs));
+          Object.assign(t, { at: 'locked', tried: false });
+        });
+      }
       break;
     case 'interrupted':
       step('looks why it was interrupted', (s, t, wait) => {
         if (wait.state !== 'kWaiting') done(t, wait, 'kCancelled');
-        else if (s.waiters[t.runs]?.expired) done(t, wait, 'kTimedOut');
+        else if (isExpired(s, wait)) done(t, wait, 'kTimedOut');
         else t.at = 'beforeKernel';
-      });
-      break;
-    case 'trying':
-      step('tries', (s, t, wait) => {
-        if (s.locks[wait.file] === NOBODY) tryLock(s, t, wait);
-        else if (s.waiters[t.runs]?.expired) done(t, wait, 'kTimedOut');
-        else t.at = 'polledBusy';
       });
       break;
     case 'locked':
       step('compares the file with its path', (s, t, wait) => {
         const isSame = wait.file === s.path || mutant === 'no comparison with the path';
-        if (!isSame) s.locks[wait.file] = NOBODY;
-        done(t, wait, isSame ? 'kGranted' : 'kReplaced');
+        if (isSame) return done(t, wait, 'kGranted');
+        unlock(s, wait.file, ofWait(t.runs));
+        if (!wait.opens) return done(t, wait, 'kReplaced');
+        if (t.tried) closeFile(s, t.runs);
+        t.at = t.tried ? 'doingJob' : 'replaced';
+      });
+      break;
+    case 'replaced':
+      step('detaches its alarm, and opens the file again', (s, t, wait) => {
+        wait.alarm = -1;
+        Object.assign(t, { at: 'doingJob', armed: 'no' });
+        closeFile(s, t.runs);
       });
       break;
     case 'toPollList':
     case 'polledBusy':
       step('puts the wait into the poll list', (_, t, wait) => {
         wait.cannotBlock ||= t.at === 'toPollList';
+        if (t.at === 'toPollList') wait.alarm = -1;
         if (wait.state === 'kWaiting' || mutant === 'return to the poll list without a look at the state') {
           wait.inPollList = true;
           Object.assign(t, { at: isPoller ? 'parked' : 'disarming', runs: -1, idle: true });
@@ -145,7 +129,9 @@ export function threadSteps(state: State, number: number, scenario: Scenario, mu
       break;
     case 'done':
       step('is idle before it reports', (s, t, wait) => {
-        if (wait.outcome !== 'kGranted') closeFile(s, t.runs, wait);
+        const held = wait.outcome === 'kGranted' || wait.outcome === 'kUnrecorded';
+        if (!held || (wait.job !== 'kLock' && wait.job !== 'kRecord')) closeFile(s, t.runs);
+        else if (wait.job === 'kLock' && records(scenario, wait)) wait.record = s.records[wait.file] as number;
         t.idle = true;
         t.at = 'finishing';
       });
@@ -156,17 +142,24 @@ export function threadSteps(state: State, number: number, scenario: Scenario, mu
         if (wait.state === 'kWaiting' || late) {
           wait.state = 'kEnded';
           wait.inEndedList = true;
-          if (s.environments[scenario.environmentOf[t.runs] as number]?.gone) s.fault ||= 'a report after the end';
-          t.at = 'disarming';
-          t.runs = -1;
+          if (s.environments[scenario.calls[wait.waiter]?.environment ?? -1]?.gone)
+            s.fault ||= 'a report after the end';
+          Object.assign(t, { at: 'disarming', runs: -1 });
         } else {
           t.at = 'closing';
         }
       });
       break;
     case 'closing':
-      step('closes the file', (s, t, wait) => {
-        if (mutant !== 'a late grant is kept') closeFile(s, t.runs, wait);
+      step('undoes its job and closes the file', (s, t, wait) => {
+        if (
+          wait.job === 'kRecord' &&
+          wait.outcome === 'kGranted' &&
+          mutant !== 'a cancelled record is not taken back'
+        ) {
+          s.records[wait.file] = wait.record;
+        }
+        if (mutant !== 'a late grant is kept') closeFile(s, t.runs);
         t.at = 'answering';
       });
       break;
@@ -178,8 +171,7 @@ export function threadSteps(state: State, number: number, scenario: Scenario, mu
         } else {
           freeWait(s, t.runs);
         }
-        t.at = 'disarming';
-        t.runs = -1;
+        Object.assign(t, { at: 'disarming', runs: -1 });
       });
       break;
     case 'disarming':
@@ -189,7 +181,8 @@ export function threadSteps(state: State, number: number, scenario: Scenario, mu
       ]);
       break;
   }
-  const rings = thread.armed === 'now' || (thread.armed === 'deadline' && waiter?.expired === true);
+  const rings =
+    thread.armed === 'now' || (thread.armed === 'deadline' && current !== null && isExpired(state, current));
   if (rings && (thread.at === 'inKernel' || mutant === 'the alarm rings once')) {
     steps.push([
       `the alarm of thread ${number} rings`,
@@ -203,4 +196,62 @@ export function threadSteps(state: State, number: number, scenario: Scenario, mu
   return steps;
 }
 
-export type Act = (state: State) => void;
+export function records({ network, calls }: Scenario, { waiter }: { waiter: number }): boolean {
+  return network && calls[waiter]?.shared !== true;
+}
+
+function pollerSteps(state: State, number: number): Step[] {
+  const steps: Step[] = [];
+  for (const [wait, each] of state.waits.entries()) {
+    if (!each?.inPollList) continue;
+    steps.push([
+      `the poller takes wait ${wait}`,
+      (s) => {
+        waitOf(s, wait).inPollList = false;
+        Object.assign(s.threads[number] as Thread, { at: 'doingJob', runs: wait });
+      },
+    ]);
+    if (!each.cannotBlock && state.threads.slice(0, -1).some(({ idle }) => idle)) {
+      steps.push([
+        `the poller hands wait ${wait} over`,
+        (s) => {
+          waitOf(s, wait).inPollList = false;
+          handToWorker(s, wait);
+        },
+      ]);
+    }
+  }
+  return steps;
+}
+
+/** What native/wait_jobs.cc does, and what `Run` and `PollRound` make of its answer. */
+function jobSteps(
+  step: (name: string, act: (s: State, t: Thread, wait: Wait) => void) => void,
+  wait: Wait | null,
+  isPoller: boolean,
+  scenario: Scenario,
+  done: (thread: Thread, wait: Wait, outcome: Outcome) => void,
+): void {
+  if (wait?.job === 'kRecord') {
+    step('records the holder', (s, t, w) => {
+      s.records[w.file] = w.waiter;
+      done(t, w, 'kGranted');
+    });
+    step('cannot record the holder', (_, t, w) => done(t, w, 'kUnrecorded'));
+  } else if (wait?.job !== 'kLock') {
+    step('looks', (_, t, w) => done(t, w, 'kGranted'));
+  } else if (wait.file === NOBODY) {
+    step('opens the file', (s, _, w) => (w.file = s.path));
+  } else {
+    step('tries', (s, t, w) => {
+      if (canLock(scenario, s, w.file, ofWait(t.runs))) {
+        lock(s, w.file, ofWait(t.runs));
+        Object.assign(t, { at: 'locked', tried: true });
+      } else if (isExpired(s, w)) {
+        done(t, w, 'kTimedOut');
+      } else {
+        t.at = isPoller ? 'polledBusy' : 'attaching';
+      }
+    });
+  }
+}
