@@ -27,6 +27,7 @@ export class KernelWaits {
       const owner = this.#owners.get(handle);
       this.#owners.delete(handle);
       owner?.onWaitEnded(outcome, content);
+      return true;
     });
   }
 

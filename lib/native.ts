@@ -83,7 +83,8 @@ export interface Native {
   yieldLock(since: number, milliseconds: number): void;
   /** One number, the time of the last `unlock`, `close` or `confirm`: monotonic, milliseconds. */
   readonly lastRelease: Float64Array;
-  onWaitEnded(callback: (handle: number, outcome: Result, content: Buffer | undefined) => void): void;
+  /** The callback returns true: where the thread is ending it is not run, and a record is taken back. */
+  onWaitEnded(callback: (handle: number, outcome: Result, content: Buffer | undefined) => true): void;
   keepAlive(alive: boolean): void;
   /** Kept here by lib/kernel-waits.ts. */
   waits?: unknown;

@@ -63,7 +63,7 @@ void Waits::Finish(Wait* wait, Outcome outcome, const OsError& error) {
     ended_last_ = wait;
   } else {
     mutex_.Unlock();
-    UndoJob(wait, outcome);
+    UndoJob(wait, outcome, &wait->file);
     wait->file.Close();  // a late grant ends here, before the end of the wait is reported
     mutex_.Lock();
     if (wait->state.load(std::memory_order_relaxed) == Wait::kCancelling) {
@@ -137,6 +137,7 @@ void Waits::Abandon(Wait* wait) {
     wait = nullptr;
   }
   mutex_.Unlock();
+  if (wait != nullptr) UndoJob(wait, wait->outcome, &wait->file);
   delete wait;
 }
 

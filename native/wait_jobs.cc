@@ -100,10 +100,10 @@ void EndJob(Wait* wait, Outcome outcome) {
   }
 }
 
-void UndoJob(Wait* wait, Outcome outcome) {
-  if (wait->job != Wait::kRecord || outcome != Outcome::kGranted) return;
+void UndoJob(const Wait* wait, Outcome outcome, LockFile* file) {
+  if (wait->job != Wait::kRecord || outcome != Outcome::kGranted || !file->is_open()) return;
   OsError ignored;
-  wait->file.Write(wait->undo.data(), wait->undo.size(), &ignored);
+  file->Write(wait->undo.data(), wait->undo.size(), &ignored);
 }
 
 }  // namespace nfl

@@ -25,8 +25,8 @@ Outcome TryJob(Wait* wait, OsError* error);
 // Before the end of a wait is reported: reads what is to be read, and closes the file unless it
 // holds the lock.
 void EndJob(Wait* wait, Outcome outcome);
-// Takes back what was written for a wait that nobody waits for any more.
-void UndoJob(Wait* wait, Outcome outcome);
+// Takes back what was written for a wait that nobody waits for any more, into its file.
+void UndoJob(const Wait* wait, Outcome outcome, LockFile* file);
 
 }  // namespace nfl
 

@@ -102,7 +102,8 @@ class Environment {
   // pollWaits(): whether to call it again.
   Napi::Value PollWaits(const Napi::CallbackInfo& info);
   // onWaitEnded(callback): callback(handle, outcome, content) is called for each wait that ends by
-  // itself. The file stays open if it holds the lock. To be called once, before the first wait.
+  // itself, and returns true. The file stays open if it holds the lock. To be called once, before
+  // the first wait.
   Napi::Value OnWaitEnded(const Napi::CallbackInfo& info);
   // keepAlive(boolean): whether the event loop stays alive for waits that are pending.
   Napi::Value KeepAlive(const Napi::CallbackInfo& info);
@@ -146,6 +147,7 @@ class Environment {
   void NoteRelease();
   void EndWaits();
   void DeliverEnded(Napi::Env env);
+  bool Deliver(Napi::Env env, const Wait& wait);
 
   OpenFiles files_;
   std::vector<Directory*> directories_;  // by their handles; null where one was closed

@@ -1,5 +1,6 @@
 // The functions of an Environment that run on threads, and their ends.
 
+#include "../wait_jobs.h"
 #include "../waiter_threads.h"
 #include "arguments.h"
 #include "environment.h"
@@ -134,29 +135,44 @@ void Environment::Notify(void* environment) {
   static_cast<Environment*>(environment)->notifier_->Notify();
 }
 
-void Environment::DeliverEnded(Napi::Env env) {
-  while (Wait* wait = waits_->TakeEnded()) {
-    const int handle = wait->handle;
-    OpenFiles::Entry& entry = files_[handle];
-    entry.wait = nullptr;
-    entry.file = static_cast<LockFile&&>(wait->file);
-    const Napi::HandleScope scope(env);
-    napi_value arguments[3] = {};
-    napi_create_int32(env, handle, &arguments[0]);
-    napi_create_int32(env, ResultNumber(wait->outcome, wait->error), &arguments[1]);
-    napi_get_undefined(env, &arguments[2]);
-    if (wait->reads_record || wait->job >= Wait::kInspect) {
-      napi_create_buffer_copy(env, wait->bytes.size(), wait->bytes.data(), nullptr, &arguments[2]);
-    }
-    if (!entry.file.is_open()) files_.Remove(handle);  // it holds the lock, or is closed
-    delete wait;
-    napi_call_function(env, env.Undefined(), on_wait_ended_.Value(), 3, arguments, nullptr);
-    // The callback settles promises and should throw nothing. If it does, that is an uncaught
-    // exception, and the other waits are delivered all the same.
-    if (!env.IsExceptionPending()) continue;
+// Whether JavaScript has taken it. It has not where the environment ends meanwhile: then none of it
+// runs any more.
+bool Environment::Deliver(Napi::Env env, const Wait& wait) {
+  napi_value arguments[3] = {};
+  napi_create_int32(env, wait.handle, &arguments[0]);
+  napi_create_int32(env, ResultNumber(wait.outcome, wait.error), &arguments[1]);
+  napi_get_undefined(env, &arguments[2]);
+  if (wait.reads_record || wait.job >= Wait::kInspect) {
+    napi_create_buffer_copy(env, wait.bytes.size(), wait.bytes.data(), nullptr, &arguments[2]);
+  }
+  napi_value taken = nullptr;
+  napi_call_function(env, env.Undefined(), on_wait_ended_.Value(), 3, arguments, &taken);
+  bool was_taken = false;
+  napi_get_value_bool(env, taken, &was_taken);
+  // The callback settles promises and should throw nothing. If it does, that is an uncaught
+  // exception, and the other waits are delivered all the same.
+  if (env.IsExceptionPending()) {
     napi_value thrown;
     napi_get_and_clear_last_exception(env, &thrown);
     napi_fatal_exception(env, thrown);
+  }
+  return was_taken;
+}
+
+void Environment::DeliverEnded(Napi::Env env) {
+  while (Wait* wait = waits_->TakeEnded()) {
+    OpenFiles::Entry& entry = files_[wait->handle];
+    entry.wait = nullptr;
+    entry.file = static_cast<LockFile&&>(wait->file);
+    if (!entry.file.is_open()) files_.Remove(wait->handle);  // it holds the lock, or is closed
+    const Napi::HandleScope scope(env);
+    const FileIdentity identity = entry.file.identity();
+    if (!Deliver(env, *wait)) {
+      // As if nobody had ever had the grant; its lock is freed with the environment.
+      LockFile& file = files_[wait->handle].file;
+      if (file.identity() == identity) UndoJob(wait, wait->outcome, &file);
+    }
+    delete wait;
   }
 }
 

@@ -6,6 +6,7 @@ import { FileLock } from '../../lib/index.js';
 import { alleged, hasShm, NFS, shmDir } from '../support/alleged-network.js';
 import { FaultyActor, hasCompiler } from '../support/c-fixture.js';
 import { isFree } from '../support/is-free.js';
+import { RecordingActor } from '../support/jobs.js';
 
 const { EACCES, EAGAIN, EBADF, EIO, ESTALE } = constants.errno;
 const NINE_P = 0x01021997;
@@ -264,6 +265,43 @@ describe.skipIf(!hasCompiler || !hasShm)('on a network file system', () => {
       return [lost.reason.code, guard.held];
     });
     expect(await lost).toEqual(['ERR_LOCK_LOST', true]);
+  });
+
+  test('a worker that ends before its record is delivered leaves the abandoned holder to be told', async () => {
+    const { file, inject, actor } = await onNetwork();
+    const dead = await RecordingActor.holding(file);
+    dead.actor.signal('SIGKILL');
+    inject('pwrite sleep 100');
+    const next = await actor.run(async (require, file) => {
+      const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads');
+      const { FileLock } = require('../..') as typeof import('../../lib/index.js');
+      // The record is written while this thread is blocked, so that its delivery comes when the worker ends.
+      const code = (library: string, file: string) => {
+        const { parentPort } = require('node:worker_threads') as typeof import('node:worker_threads');
+        const { readFileSync } = require('node:fs') as typeof import('node:fs');
+        const { FileLock } = require(library) as typeof import('../../lib/index.js');
+        const content = () => readFileSync(file, 'latin1');
+        const before = content();
+        new FileLock(file).tryAcquire()?.release(); // learns that the file is on a server
+        void new FileLock(file, { recordHolder: true }).acquire().then(() => parentPort?.postMessage('delivered'));
+        const block = () => {
+          const until = Date.now() + 300;
+          while (content() === before && Date.now() < until);
+          if (content() === before) return void setImmediate(block);
+          parentPort?.postMessage('written');
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000);
+        };
+        setImmediate(block);
+      };
+      const library = JSON.stringify(require.resolve('../..'));
+      const worker = new Worker(`(${code})(${library}, ${JSON.stringify(file)})`, { eval: true });
+      const message = await new Promise((resolve) => worker.once('message', resolve));
+      await worker.terminate();
+      const guard = await new FileLock(file, { recordHolder: true }).acquire();
+      guard.release();
+      return { message, previous: guard.previousHolder?.pid };
+    }, file);
+    expect(next).toEqual({ message: 'written', previous: dead.actor.pid });
   });
 
   test('a worker that waits for a server can be terminated, and gives back what it may be granted', async () => {
