@@ -5,6 +5,9 @@ import { expect } from 'vitest';
 import { FileLock, type FileLockOptions } from '../../lib/index.js';
 import { FaultyActor } from '../support/c-fixture.js';
 
+/** Does something while `faults` are armed, and tells what came of it. */
+export type Run = (subject: Subject, faults: readonly string[]) => Promise<string>;
+
 export type Way = 'tryAcquire' | 'acquire' | 'acquireSync';
 
 /** How many threads more than before its first wait a process may have, whatever fails: idle ones, and the one that polls. */
@@ -27,7 +30,7 @@ async function until(isSo: () => boolean, act: Promise<unknown>): Promise<void> 
 
 /** A process whose system calls fail while a user asks it for something: test/fixtures/under-fault.cjs. */
 export class Subject {
-  #fault = '';
+  #armed: readonly string[] = [];
   #files = 0;
   #before: Counts = { descriptors: 0, threads: 0 };
 
@@ -82,18 +85,44 @@ export class Subject {
     return this.call('take', { file, way, timeout, options });
   }
 
-  arm(faults: readonly string[]): void {
-    this.#fault = faults.map((line) => `${line}\n`).join('');
-    this.faulty.inject(...faults, ...this.always);
+  get isOnServer(): boolean {
+    return this.always.length > 0;
+  }
+
+  /** `file`: what FILE stands for in the faults. */
+  arm(faults: readonly string[], file: string): void {
+    const jobs = path.dirname(path.dirname(file));
+    this.#armed = faults.map((fault) =>
+      fault.replaceAll('FILE', file).replace('JOBS', jobs).replace('PID', `${process.pid}`),
+    );
+    this.faulty.inject(...this.#armed, ...this.always);
   }
 
   disarm(): void {
     this.faulty.inject(...this.always);
   }
 
-  /** Whether the armed fault has happened. */
+  /** Whether each of the armed faults has happened; those that let a call through fail nothing. */
   get met(): boolean {
-    return !this.faulty.left().startsWith(this.#fault);
+    return this.#haveHappened(this.#armed.filter((fault) => !fault.includes(' pass ')));
+  }
+
+  /** The same for all of them. */
+  get metAll(): boolean {
+    return this.#haveHappened(this.#armed);
+  }
+
+  #haveHappened(faults: readonly string[]): boolean {
+    const left = this.faulty.left().split('\n');
+    return !faults.some((fault) => left.includes(fault));
+  }
+
+  async underFault(faults: readonly string[], file: string, act: () => Promise<string>): Promise<string> {
+    this.arm(faults, file);
+    const outcome = await act();
+    expect(this.met, 'the fault has happened').toBe(true);
+    this.disarm();
+    return outcome;
   }
 
   /** Resolves once the armed fault has happened, or `act` has ended without it. */
