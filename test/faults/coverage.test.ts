@@ -21,7 +21,7 @@ const CALLS_OF_NODE: Record<string, string[]> = {
   hostname: ['gethostname'],
   kill: ['kill'],
   lstatSync: ['statx'],
-  opendirSync: ['opendir', 'getdents64'],
+  opendirSync: ['opendir', 'readdir'],
   openSync: ['open'],
   read: ['read'],
   readFileSync: ['open', 'read'],

@@ -28,6 +28,7 @@ export interface Scenario {
 const local = { onShm: false, always: [], fresh: false };
 const shm = { ...local, onShm: true };
 const nfs = { ...shm, always: [alleged()] };
+const ninep = { ...shm, always: [alleged(0x01021997)] };
 const first = { fresh: true };
 const RECORD = { recordHolder: true };
 const FCNTL = { mechanism: 'fcntl' } as const;
@@ -42,6 +43,7 @@ export const scenarios = {
   'acquiring on tmpfs': { ...shm, run: acquiring({}) },
   'acquiring on NFS': { ...nfs, run: acquiring({}, knownFile) },
   'acquiring on NFS, parents missing': { ...nfs, run: acquiring({}, knownFileWithoutParents) },
+  'acquiring on 9p': { ...ninep, run: acquiring({}, knownFile) },
   'acquiring with a record on NFS': { ...nfs, run: acquiring(RECORD, knownFile) },
   'acquiring with a record on NFS, first': { ...nfs, ...first, run: acquiring(RECORD, knownFile, ['acquire']) },
   'handing on': { ...local, run: handingOn },
@@ -60,6 +62,7 @@ export const scenarios = {
   verifying: { ...local, run: checking() },
   'verifying, descriptor known': { ...local, run: checking(true) },
   'verifying on NFS': { ...nfs, run: checking() },
+  'verifying on 9p': { ...ninep, run: checking() },
   'watching for loss': { ...local, run: watchingForLoss },
   'watching for loss, first': { ...local, ...first, run: watchingForLoss },
   'watching for loss on NFS': { ...nfs, run: watchingForLossOnServer },
@@ -68,8 +71,10 @@ export const scenarios = {
   'inspecting, no record': { ...local, run: lookingUp('inspect', { recordHolder: false }) },
   'timing out': { ...local, run: lookingUp('timeOut') },
   'reporting a wait': { ...local, run: lookingUp('report') },
+  'reporting a wait, first': { ...local, ...first, run: lookingUp('report') },
   'reporting a wait on NFS': { ...nfs, run: lookingUp('report') },
   'cleaning up': { ...local, run: cleaningUp },
   'cleaning up on tmpfs': { ...shm, run: cleaningUp },
+  'cleaning up on 9p': { ...ninep, run: cleaningUp },
   'cleaning up on NFS': { ...nfs, run: cleaningUp },
 } satisfies Record<string, Scenario>;

@@ -13,6 +13,9 @@ export type Way = 'tryAcquire' | 'acquire' | 'acquireSync';
 /** How many threads more than before its first wait a process may have, whatever fails: idle ones, and the one that polls. */
 const MORE_THREADS = 4;
 
+/** Is loaded at the first use of a lock. */
+const MODULE = path.join(__dirname, '../../dist/queue/path-locks.js');
+
 interface Counts {
   descriptors: number;
   threads: number;
@@ -91,10 +94,13 @@ export class Subject {
 
   /** `file`: what FILE stands for in the faults. */
   arm(faults: readonly string[], file: string): void {
-    const jobs = path.dirname(path.dirname(file));
-    this.#armed = faults.map((fault) =>
-      fault.replaceAll('FILE', file).replace('JOBS', jobs).replace('PID', `${process.pid}`),
-    );
+    const stands: Record<string, string> = {
+      FILE: file,
+      JOBS: path.dirname(path.dirname(file)),
+      MODULE,
+      PID: `${process.pid}`,
+    };
+    this.#armed = faults.map((fault) => fault.replaceAll(/FILE|JOBS|MODULE|PID/g, (word) => stands[word] ?? ''));
     this.faulty.inject(...this.#armed, ...this.always);
   }
 

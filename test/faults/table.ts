@@ -16,7 +16,10 @@ export interface Row {
   readonly recovered: string;
   /** What happens instead, as long as it is not as it should be. */
   readonly instead: string;
-  /** The faults, in the words of test/fixtures/faults.c; `E` stands for the error's number, FILE for the lock file, JOBS for the jobs directory, PID for a holder. */
+  /**
+   * The faults, in the words of test/fixtures/faults.c. `E` stands for the error's number, FILE for the lock file, JOBS
+   * for the jobs directory, PID for the holder and MODULE for a module of this package.
+   */
   readonly inject: readonly string[];
 }
 
@@ -79,6 +82,7 @@ read | of /proc/self/stat | EIO | acquiring with a record, first | granted, reco
 readlink | of /proc/self/ns/pid | EACCES, ENOENT, ENOMEM | acquiring with a record, first | granted, recorded | whether it still runs cannot be told later | - | readlink:/proc/self/ns/pid errno E 1
 gethostname | - | ENAMETOOLONG, EPERM, EFAULT | acquiring with a record, first | granted, recorded | the name in /etc/hostname is recorded, if there is one | - | gethostname errno E 1
 open | of /proc/self/mountinfo | EACCES, ENOENT, EMFILE | acquiring with a record, first | granted, recorded | a server is known as one when a file on it is open | - | open64:/proc/self/mountinfo errno E 1
+open | of a module of this package | EMFILE, ENFILE, EACCES | acquiring with a record, first | LockError $ open | the next call loads it | - | open64:MODULE errno E 1
 read | of /proc/self/mountinfo | EIO | acquiring with a record, first | granted, recorded | a server is known as one when a file on it is open | - | read:/proc/self/mountinfo errno E 1
 fdatasync | fifty times | EINTR | acquiring with a record on NFS | granted, recorded | it is called again | - | fdatasync errno E 50
 fdatasync | - | EIO, ENOSPC, EDQUOT, EROFS, EINVAL, ESTALE | acquiring with a record on NFS | granted, not recorded | a record is a hint | - | fdatasync errno E 1
@@ -103,17 +107,35 @@ mkdir | fifty times | EINTR | acquiring on NFS, parents missing | granted | it i
 mkdir | once | ESTALE, ENOENT, EEXIST | acquiring on NFS, parents missing | granted | it begins again | - | mkdir errno E 1
 mkdir | - | EACCES, EROFS, ENOSPC, EDQUOT, EIO, ETIMEDOUT | acquiring on NFS, parents missing | LockError $ mkdir | what was made stays | - | mkdir errno E 1
 statx | of the name on the server, fifty times | EINTR | acquiring on NFS | granted | it is called again | - | statx-ask errno E 50
-statx | of the name on the server | EIO, ETIMEDOUT, EACCES, ENOMEM, ENOSYS, EPERM | acquiring on NFS | LockError $ stat | the lock is given back | - | statx-ask errno E 1
+statx | of the name on the server | EIO, ETIMEDOUT, EACCES, ENOMEM | acquiring on NFS | LockError $ stat | the lock is given back | - | statx-ask errno E 1
+statx | of the name on the server | ENOSYS, EPERM | acquiring on NFS | granted | the name was looked up, and newfstatat tells what it is | - | statx-ask errno E 1
+statx | of the name on the server, in a directory that may not be written | ENOSYS, EPERM, EIO | acquiring on NFS | LockError $ stat | the lock is given back | - | openat errno EACCES 1; statx-ask errno E 1
+newfstatat | in its place | EIO, ENOMEM, EACCES | acquiring on NFS | LockError $ stat | the lock is given back | - | statx-ask errno ENOSYS 1; newfstatat errno E 1
 statx | of the name on the server, three times | ENOENT, ENOTDIR, ESTALE | acquiring on NFS | granted | the file is opened anew | - | statx-ask errno E 3
 flock | - | slow | acquiring on NFS | granted | acquire does not block the event loop | - | flock sleep 150
 openat | with O_EXCL, fifty times | EINTR | acquiring on NFS | granted | it is called again | - | openat errno E 50
 openat | with O_EXCL | EIO, ETIMEDOUT, EMFILE, ENFILE, ENOMEM, ENOSPC, EDQUOT, ELOOP, EINVAL | acquiring on NFS | LockError $ open | the lock is given back | - | openat errno E 1
 openat | with O_EXCL, three times | ESTALE, ENOENT, ENOTDIR | acquiring on NFS | granted | the file is opened anew | - | openat errno E 3
 openat | with O_EXCL | EACCES, EROFS, EPERM | acquiring on NFS | granted | the server is asked for the name: the directory may not be written | - | openat errno E 1
+openat | of the directory | EACCES, EMFILE, ENFILE, ENOMEM, EIO, ELOOP | acquiring on 9p | LockError $ open | the lock is given back | - | openat errno E 1
+openat | of the directory, fifty times | EINTR | acquiring on 9p | granted | it is called again | - | openat errno E 50
+openat | of the directory, three times | ENOENT, ENOTDIR, ESTALE | acquiring on 9p | granted | the file is opened anew | - | openat errno E 3
+statx | of the open directory | EIO, ENOMEM | acquiring on 9p | LockError $ fstat | the lock is given back | - | statx-fd pass 1; statx-fd errno E 1
+fdopendir | - | ENOMEM, EBADF, EMFILE | acquiring on 9p | LockError $ open | the lock is given back | - | fdopendir errno E 1
+readdir | - | EIO, EBADF, EINVAL | acquiring on 9p | LockError $ read | the lock is given back | - | readdir errno E 1
+readdir | fifty times | EINTR | acquiring on 9p | granted | it is called again | - | readdir errno E 50
+readdir | three times | ENOENT, ESTALE | acquiring on 9p | granted | the directory was removed: the file is opened anew | - | readdir errno E 3
+readdir | without the name | removed | acquiring on 9p | granted | the file is opened anew | - | flock rename FILE FILE.away
+closedir | - | EIO, EINTR, EBADF | acquiring on 9p | granted | it was only read | - | closedir errno E 1
 flock | - | EIO, ENOLCK, ENOTSUP, ETIMEDOUT, EACCES, EINVAL | acquiring on NFS | LockError $ flock | - | - | flock errno E 1
 statx | of the parent | EIO, ETIMEDOUT, EACCES, ENOMEM | verifying on NFS | LockError $ stat | the lock stays held | - | statx-ask errno E 1
 statx | of the parent | ESTALE, ENOENT, ENOTDIR | verifying on NFS | LockError ERR_LOCK_LOST | - | - | statx-ask errno E 1
 statx | of the parent, fifty times | EINTR | verifying on NFS | held | it is called again | - | statx-ask errno E 50
+statx | of the parent | ENOSYS, EPERM | verifying on NFS | held | nothing is asked: the path is looked at, and F_OFD_GETLK asks | - | statx-ask errno E 1
+openat | of the directory | EACCES, EMFILE, EIO | verifying on 9p | LockError $ open | the lock stays held | - | openat errno E 1
+readdir | - | EIO | verifying on 9p | LockError $ read | the lock stays held | - | readdir errno E 1
+readdir | - | ENOENT, ESTALE | verifying on 9p | LockError ERR_LOCK_LOST | - | - | readdir errno E 1
+readdir | fifty times | EINTR | verifying on 9p | held | it is called again | - | readdir errno E 50
 statx | of the path | EIO, EACCES, ENOMEM | verifying on NFS | LockError $ stat | the lock stays held | - | statx-path errno E 1
 statx | of the path | ENOENT, ESTALE | verifying on NFS | LockError ERR_LOCK_LOST | - | - | statx-path errno E 1
 fcntl F_OFD_GETLK | - | EIO, ENOLCK, EINVAL, EBADF, ETIMEDOUT | verifying on NFS | LockError $ fcntl | the lock stays held | - | ofd-test errno E 1
@@ -158,7 +180,7 @@ flock | that waits, always | EAGAIN | waiting on NFS | as ever | it is polled | 
 flock | that waits | slow | waiting on NFS | as ever | a late grant is given back | - | flock-wait sleep 200
 futex | fifty times | EINTR, EAGAIN, ETIMEDOUT | waiting in turn | as ever | a thread that wakes up too early looks again | - | futex-wait errno E 50
 clone | always | EAGAIN, EPERM, ENOMEM | waiting first | as ever | it is polled by the event loop | - | pthread_create errno E 100000
-clone | always | EAGAIN | waiting first, thread pool unused | as ever | it is polled by the event loop | the process is aborted: at the timeout /proc/locks is read in the thread pool of Node.js, which cannot start | pthread_create errno E 100000
+clone | always | EAGAIN | waiting first, thread pool unused | as ever | it is polled by the event loop | - | pthread_create errno E 100000
 clone | once | EAGAIN | waiting first | as ever | it is polled until there are threads | - | pthread_create errno E 1
 timer_create | always | EAGAIN, ENOMEM, EINVAL, ENOTSUP, EPERM, ENOSYS | waiting first | as ever | it is polled | - | timer_create errno E 100000
 timer_settime | always | EPERM, ENOSYS, EINVAL | waiting first | as ever | it is polled | - | timer_settime errno E 100000
@@ -198,8 +220,10 @@ open | of the holder's /proc/[pid]/cmdline | EACCES, ENOENT, EMFILE | inspecting
 open | of /proc/locks | EACCES, ENOENT, EMFILE, ENFILE | timing out | LockTimeoutError, and by whom | the record tells | - | open64:/proc/locks errno E 1
 read | of /proc/locks | EIO, ENOMEM | timing out | LockTimeoutError, and by whom | the record tells | - | read:/proc/locks errno E 1
 statx | of the path | EIO, EACCES, ENOMEM, ENOENT, ESTALE | timing out | LockTimeoutError | the holder is not named | - | statx-node errno E 1
-open | of /proc/locks | EACCES, ENOENT, EMFILE, ENFILE | reporting a wait | held, and by whom | the record tells | - | open64:/proc/locks errno E 1
-read | of /proc/locks | EIO, ENOMEM | reporting a wait | held, and by whom | the record tells | - | read:/proc/locks errno E 1
+open | of /proc/locks, by a thread | EACCES, ENOENT, EMFILE, ENFILE | reporting a wait | held, and by whom | the record tells | - | open:/proc/locks errno E 1
+pread | of /proc/locks, by a thread | EIO, ENOMEM | reporting a wait | held, and by whom | the record tells | - | pread:/proc/locks errno E 1
+pread | of /proc/locks, by a thread, fifty times | EINTR | reporting a wait | held, and by whom | it is called again | - | pread:/proc/locks errno E 50
+clone | always | EAGAIN | reporting a wait, first | held, and by whom | the event loop reads /proc/locks | - | pthread_create errno E 100000
 statx | of the path | EIO | reporting a wait | LockTimeoutError | onWait is not called | - | statx-node errno E 1
 open | of the lock file | EIO, EMFILE | reporting a wait on NFS | LockTimeoutError | onWait is not called | - | open pass 1; open errno E 1
 open | of the lock file | ENOENT, ESTALE | reporting a wait on NFS | missing | - | - | open pass 1; open errno E 1
@@ -218,12 +242,16 @@ flock | - | EIO, EINTR | cleaning up | removed | closing the file frees the lock
 open | of the jobs directory | EACCES, EMFILE, ENFILE, ENOMEM, ELOOP, ENOTDIR, EIO, ESTALE | cleaning up | LockError $ open | - | - | open64:JOBS errno E 1
 open | of the jobs directory | ENOENT | cleaning up | left | there is none | - | open64:JOBS errno E 1
 opendir | - | EACCES, EMFILE, ENFILE, ENOMEM, ENOENT, ENOTDIR | cleaning up | LockError $ opendir | - | - | opendir:JOBS errno E 1
-getdents64 | - | EIO, ENOENT, EBADF, EINVAL | cleaning up | LockError $ readdir | what was removed stays so, and is not told | - | readdir64:JOBS errno E 1
+readdir | of the jobs directory | EIO, ENOENT, EBADF, EINVAL | cleaning up | LockError $ readdir | what was removed stays so, and is not told | - | readdir64:JOBS errno E 1
 close | of the jobs directory | EIO | cleaning up | removed | it was only read | the error is thrown, and not by a LockError; what was removed is not told | close:JOBS errno E 1
 fstatfs | - | EIO, EINTR, ENOSYS, ENOMEM | cleaning up on tmpfs | removed | it is taken for one on a network | - | fstatfs-call errno E 1
 openat | with O_EXCL, fifty times | EINTR | cleaning up on NFS | removed | it is called again | - | openat pass 2; openat errno E 50
 openat | with O_EXCL | EIO, ETIMEDOUT, EMFILE, ENOMEM, ENOENT, ESTALE | cleaning up on NFS | left | the next clean-up takes it | - | openat pass 2; openat errno E 1
 openat | with O_EXCL | EACCES, EROFS, EPERM | cleaning up on NFS | removed | the server is asked for the name | - | openat pass 2; openat errno E 1
+statx | of the name on the server | ENOSYS, EPERM | cleaning up on NFS | removed | the name was looked up, and newfstatat tells what it is | - | statx-ask errno E 1
+openat | of the directory, to list it | EACCES, EMFILE, EIO, ENOENT | cleaning up on 9p | left | the next clean-up takes it | - | openat pass 2; openat errno E 1
+readdir | - | EIO, ENOENT | cleaning up on 9p | left | the next clean-up takes it | - | readdir errno E 1
+readdir | fifty times | EINTR | cleaning up on 9p | removed | it is called again | - | readdir errno E 50
 statx | of the name on the server, fifty times | EINTR | cleaning up on NFS | removed | it is called again | - | statx-ask errno E 50
 statx | of the name on the server | EIO, ETIMEDOUT, ENOENT, ESTALE, ENOMEM | cleaning up on NFS | left | the next clean-up takes it | - | statx-ask errno E 1
 flock | of a file that the look-up of the name has made | EAGAIN, ENOLCK, EIO | cleaning up on NFS | left | the next clean-up takes it | - | ofd-try rename FILE FILE.away; flock pass 1; flock errno E 1
