@@ -199,7 +199,7 @@ statx | of the path | EIO, ENOMEM, EACCES | watching for loss | held | the next 
 statx | of the path | ENOENT, ENOTDIR, ESTALE | watching for loss | LockError ERR_LOCK_LOST | - | - | statx-path errno E 1
 inotify_init1 | - | EMFILE, ENOMEM | watching for loss, first | held | the path is looked at once a second | - | inotify_init1 errno E 1
 inotify_add_watch | - | ENOSPC, ENOMEM, EACCES | watching for loss | held | the path is looked at once a second | - | inotify_add_watch errno E 1
-statx | of the open file | EIO, ENOMEM, EACCES | verifying, descriptor known | LockError $ fstat | the lock stays held | the error is ERR_LOCK_LOST | statx-fd errno E 1
+statx | of the open file | EIO, ENOMEM, EACCES | verifying, descriptor known | held | the path is looked at all the same | the error is ERR_LOCK_LOST | statx-fd errno E 1
 statx | of the path | EIO, EACCES, ENOMEM, ELOOP | inspecting | LockError $ lstat | - | - | statx-node errno E 1
 statx | of the path | ENOENT, ENOTDIR, ESTALE | inspecting | missing | - | - | statx-node errno E 1
 open | of /proc/locks | EACCES, ENOENT, EMFILE, ENFILE, EPERM | inspecting | held, and by whom | the record tells | - | open64:/proc/locks errno E 1
