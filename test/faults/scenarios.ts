@@ -1,97 +1,80 @@
-import type { FileLock, JobLockManager } from '../../lib/index.js';
-import type { Scenario } from './table.js';
+import { alleged } from '../support/alleged-network.js';
+import {
+  acquiring,
+  acquiringWithoutInput,
+  existingFile,
+  handingOn,
+  knownFile,
+  knownFileWithoutParents,
+  missingParents,
+  releasing,
+  waiting,
+  waitingInTurn,
+  waitingWithPool,
+} from './acquisitions.js';
+import { checking, cleaningUp, lookingUp, watchingForLoss, watchingForLossOnServer } from './observations.js';
+import type { Run } from './subject.js';
 
-type Package = typeof import('../../lib/index.js');
-
-/** Runs in the actor while the calls fail. Returns what each way came to, in the words of the table. */
-export async function runScenario(require: NodeJS.Require, [scenario, file]: [Scenario, string]): Promise<string[]> {
-  const { FileLock, JobLockManager } = require('../..') as Package;
-  const describe = (error: unknown) => {
-    const { code, syscall } = error as { code: string; syscall?: string };
-    return code === 'ERR_LOCK_TIMEOUT' ? 'held' : [code, syscall].filter(Boolean).join(' ');
-  };
-  const attempt = (body: () => string) => {
-    try {
-      return body();
-    } catch (error) {
-      return describe(error);
-    }
-  };
-  // Long where a thread makes the attempt; the others make theirs at once.
-  const timeout = scenario === 'server' ? 20_000 : 20;
-  const take = async (lock: FileLock) => {
-    const tried = attempt(() => {
-      const guard = lock.tryAcquire();
-      guard?.release();
-      return guard === null ? 'held' : 'granted';
-    });
-    const awaited = await lock.acquire({ timeout }).then((guard) => {
-      guard.release();
-      return 'granted';
-    }, describe);
-    const blocked = attempt(() => {
-      lock.acquireSync({ timeout }).release();
-      return 'granted';
-    });
-    return [tried, awaited, blocked];
-  };
-  const wait = async (lock: FileLock) => {
-    const timeout = await lock.acquire({ timeout: 30 }).then(() => 'granted', describe);
-    const controller = new AbortController();
-    const aborted = lock.acquire({ signal: controller.signal }).then(
-      () => 'granted',
-      (error) => (error === 'aborted' ? 'held' : describe(error)),
-    );
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    controller.abort('aborted');
-    return [
-      timeout,
-      await aborted,
-      attempt(() => {
-        lock.acquireSync({ timeout: 30 }).release();
-        return 'granted';
-      }),
-    ];
-  };
-  const record = (lock: FileLock) => {
-    const guard = lock.tryAcquire();
-    const recorded = guard?.fencingToken !== null;
-    return [guard === null ? 'held' : recorded ? 'recorded' : 'not recorded', guard] as const;
-  };
-  switch (scenario) {
-    case 'fcntl':
-      return take(new FileLock(file, { mechanism: 'fcntl' }));
-    case 'wait':
-      return wait(new FileLock(file));
-    case 'record': {
-      const [outcome, guard] = record(new FileLock(file, { recordHolder: true }));
-      guard?.release();
-      return [outcome];
-    }
-    case 'release': {
-      // Held before the calls fail.
-      const { guard } = globalThis as unknown as { guard: { held: boolean; release(): void } };
-      const warned = new Promise<string>((resolve) => {
-        process.once('warning', () => resolve('released, with a warning'));
-        setTimeout(resolve, 20, 'released');
-      });
-      guard.release();
-      return [await warned];
-    }
-    case 'clean': {
-      const manager: JobLockManager = new JobLockManager(file);
-      return [(await manager.cleanupStaleLocks({ maxAge: 0 })).length === 0 ? 'left' : 'removed'];
-    }
-    case 'verify': {
-      const { guard } = globalThis as unknown as { guard: { verify(): void } };
-      return [
-        attempt(() => {
-          guard.verify();
-          return 'held';
-        }),
-      ];
-    }
-    default:
-      return take(new FileLock(file));
-  }
+export interface Scenario {
+  /** Where its files have no block device, so that the type of their file system is asked for. */
+  readonly onShm: boolean;
+  /** What the file system alleges to be, in the words of test/fixtures/faults.c. */
+  readonly always: readonly string[];
+  /** A process of its own for each fault: what is tested happens once in a process. */
+  readonly fresh: boolean;
+  readonly run: Run;
 }
+
+const local = { onShm: false, always: [], fresh: false };
+const shm = { ...local, onShm: true };
+const nfs = { ...shm, always: [alleged()] };
+const ninep = { ...shm, always: [alleged(0x01021997)] };
+const first = { fresh: true };
+const RECORD = { recordHolder: true };
+const FCNTL = { mechanism: 'fcntl' } as const;
+
+export const scenarios = {
+  acquiring: { ...local, run: acquiring({}) },
+  'acquiring, fcntl': { ...local, run: acquiring(FCNTL) },
+  'acquiring with a record': { ...local, run: acquiring(RECORD) },
+  'acquiring with a record, first': { ...local, ...first, run: acquiring(RECORD, existingFile, ['acquire']) },
+  'acquiring, parents missing': { ...local, run: acquiring({}, missingParents) },
+  'acquiring, descriptor 0 free': { ...local, ...first, run: acquiringWithoutInput },
+  'acquiring on tmpfs': { ...shm, run: acquiring({}) },
+  'acquiring on NFS': { ...nfs, run: acquiring({}, knownFile) },
+  'acquiring on NFS, parents missing': { ...nfs, run: acquiring({}, knownFileWithoutParents) },
+  'acquiring on 9p': { ...ninep, run: acquiring({}, knownFile) },
+  'acquiring with a record on NFS': { ...nfs, run: acquiring(RECORD, knownFile) },
+  'acquiring with a record on NFS, first': { ...nfs, ...first, run: acquiring(RECORD, knownFile, ['acquire']) },
+  'handing on': { ...local, run: handingOn },
+  releasing: { ...local, run: releasing({}) },
+  'releasing, kept open': { ...local, run: releasing({ keepOpen: true }) },
+  'releasing, fcntl': { ...local, run: releasing(FCNTL) },
+  'releasing, descriptor known': { ...local, run: releasing({}, true) },
+  'releasing with a record': { ...local, run: releasing(RECORD) },
+  'releasing with a record on NFS': { ...nfs, run: releasing(RECORD) },
+  waiting: { ...local, run: waiting({}) },
+  'waiting, fcntl': { ...local, run: waiting(FCNTL) },
+  'waiting on NFS': { ...nfs, run: waiting({}, knownFile) },
+  'waiting in turn': { ...local, run: waitingInTurn },
+  'waiting first': { ...local, ...first, run: waitingWithPool },
+  'waiting first, thread pool unused': { ...local, ...first, run: waitingInTurn },
+  verifying: { ...local, run: checking() },
+  'verifying, descriptor known': { ...local, run: checking(true) },
+  'verifying on NFS': { ...nfs, run: checking() },
+  'verifying on 9p': { ...ninep, run: checking() },
+  'watching for loss': { ...local, run: watchingForLoss },
+  'watching for loss, first': { ...local, ...first, run: watchingForLoss },
+  'watching for loss on NFS': { ...nfs, run: watchingForLossOnServer },
+  inspecting: { ...local, run: lookingUp('inspect') },
+  'inspecting, first': { ...local, ...first, run: lookingUp('inspect') },
+  'inspecting, no record': { ...local, run: lookingUp('inspect', { recordHolder: false }) },
+  'timing out': { ...local, run: lookingUp('timeOut') },
+  'reporting a wait': { ...local, run: lookingUp('report') },
+  'reporting a wait, first': { ...local, ...first, run: lookingUp('report') },
+  'reporting a wait on NFS': { ...nfs, run: lookingUp('report') },
+  'cleaning up': { ...local, run: cleaningUp },
+  'cleaning up on tmpfs': { ...shm, run: cleaningUp },
+  'cleaning up on 9p': { ...ninep, run: cleaningUp },
+  'cleaning up on NFS': { ...nfs, run: cleaningUp },
+} satisfies Record<string, Scenario>;
