@@ -8,12 +8,14 @@ namespace {
 constexpr size_t kRecordLimit = 1024;  // as RECORD_LIMIT in lib/holder/holder-record.ts
 constexpr int kMostMismatches = 100;
 
-void ReadRecord(const LockFile& file, std::vector<char>* bytes) {
+// False: it cannot be read.
+bool ReadRecord(const LockFile& file, std::vector<char>* bytes) {
   const size_t before = bytes->size();
   bytes->resize(before + kRecordLimit);
   OsError ignored;  // a record is a hint
   const int count = file.Read(bytes->data() + before, kRecordLimit, 0, &ignored);
   bytes->resize(before + static_cast<size_t>(count > 0 ? count : 0));
+  return count >= 0;
 }
 
 Outcome TryLock(Wait* wait, OsError* error) {
@@ -96,7 +98,8 @@ void EndJob(Wait* wait, Outcome outcome) {
   if (!held || !wait->HoldsFile()) {
     wait->file.Close();
   } else if (wait->reads_record) {
-    ReadRecord(wait->file, &wait->bytes);
+    // One that cannot be read is not an empty one, which may be written.
+    wait->reads_record = ReadRecord(wait->file, &wait->bytes);
   }
 }
 

@@ -4,6 +4,8 @@ import type { KernelWaits, WaitOwner } from '../kernel-waits.js';
 import { GRANTED, holdsLock, UNRECORDED } from '../native.js';
 import type { Waiter } from './waiter.js';
 
+const NO_CONTENT = Buffer.alloc(0);
+
 /**
  * The wait of a queue's head in the kernel. Its open file is the wait's then.
  *
@@ -14,6 +16,8 @@ import type { Waiter } from './waiter.js';
 export class HeadWait {
   /** Who waits; null: nobody. */
   head: Waiter | null = null;
+  /** Its thread reads the record after the grant. */
+  #readsRecord = false;
 
   constructor(
     private readonly waits: KernelWaits,
@@ -24,6 +28,7 @@ export class HeadWait {
     this.head = head;
     const { exclusive } = head;
     const { file } = head.source;
+    this.#readsRecord = isOnNetwork && exclusive && file.settings.recordHolder;
     const left = head.expiry - now();
     if (isOnNetwork) {
       const createParents = head.isFirst && file.settings.createParents;
@@ -44,9 +49,10 @@ export class HeadWait {
   }
 
   #startRecord(head: Waiter, outcome: number, content: Buffer | undefined): boolean {
-    const { recorder, settings } = head.source.file;
-    if (outcome !== GRANTED || head.grant !== null || content === undefined || !settings.recordHolder) return false;
-    head.grant = recorder.draftRecord(head.handle, content.length, content);
+    const { recorder } = head.source.file;
+    if (outcome !== GRANTED || head.grant !== null || !this.#readsRecord) return false;
+    // Without content it could not be read.
+    head.grant = recorder.draftRecord(head.handle, content?.length ?? -1, content ?? NO_CONTENT);
     if (head.grant.fencingToken === null) return false;
     recorder.startRecord(this.waits, this.owner, head.handle, head.grant);
     return true;

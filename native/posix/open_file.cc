@@ -262,7 +262,8 @@ int OpenFile::descriptor() const { return static_cast<int>(handle_); }
 
 bool OpenFile::DescriptorIsThis() const {
   Identified now;
-  return IdentifyDescriptor(descriptor(), &now) == 0 && now.identity == identity_;
+  if (const int number = IdentifyDescriptor(descriptor(), &now)) return number != EBADF;
+  return now.identity == identity_;
 }
 
 }  // namespace nfl

@@ -91,8 +91,8 @@ export class Calls extends Queue {
     const wait = waitOf(state, number);
     if (wait.inEndedList || wait.inPollList) {
       wait.inEndedList = false;
-      // A record that was written, and not yet delivered, stays: as that of one who is killed just then.
-      this.#leaveRecord(state, wait.waiter, wait.file);
+      // A record that was written, and not delivered, is taken back.
+      if (wait.job === 'kRecord' && wait.outcome === 'kGranted') state.records[wait.file] = wait.record;
       freePolled(state, number);
     } else if (wait.state === 'kWaiting') {
       wait.state = 'kAbandoned';

@@ -1,4 +1,4 @@
-import type { Native } from '../../lib/native.js';
+import { loadNative, type Native } from '../../lib/native.js';
 import type { Playback } from './playback.js';
 import { NOBODY, OTHER, ofWait, type State, type Wait } from './waiter-state.js';
 import { beginCancel, freeWait, holdersOf, isShared, lock, startWait, unlock, waiterOf, waitOf } from './waits.js';
@@ -39,7 +39,7 @@ export class FakeAddon implements Native {
   isAlive = false;
   unlocks = 0;
   waits: unknown;
-  deliver: (handle: number, outcome: number, content: Buffer | undefined) => void = () => {};
+  deliver: (handle: number, outcome: number, content: Buffer | undefined) => true = () => true;
   #nextHandle = 0;
 
   constructor(
@@ -264,6 +264,12 @@ export class FakeAddon implements Native {
     return this.playback.time;
   }
 
+  // --- Processes, which are not modelled: the real ones ------------------------------------------
+
+  lookAtProcess = (pid: number) => loadNative('').lookAtProcess(pid);
+  commandOfProcess = (pid: number) => loadNative('').commandOfProcess(pid);
+  bootIdentity = () => loadNative('').bootIdentity();
+
   // --- What no trace comes to ---------------------------------------------------------------------
 
   verify = unexpected;
@@ -271,6 +277,8 @@ export class FakeAddon implements Native {
   startVerify = unexpected;
   startReadAll = unexpected;
   pollWaits = unexpected;
+  openDirectory = unexpected;
+  closeDirectory = unexpected;
   removeStale = unexpected;
   yieldLock = unexpected;
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { compileFunction } from 'node:vm';
 import type { Guard } from '../../lib/guard/lock-guard.js';
 import type { KernelWaits } from '../../lib/kernel-waits.js';
-import type { Native } from '../../lib/native.js';
+import { loadNative, type Native } from '../../lib/native.js';
 import type { Timed } from '../../lib/queue/deadlines.js';
 import type { PathLock } from '../../lib/queue/path-lock.js';
 
@@ -55,7 +55,7 @@ export class Library {
       now: () => this.#around.time,
       afterReactions: (callback: () => void) => this.#around.addMicrotask(callback),
     });
-    replace('native.js', { loadNative: () => this.#around.native });
+    replace('native.js', { loadNative: () => this.surroundings?.native ?? loadNative('') });
     replace('mounts.js', { isOnNetwork: () => false });
     replace('guard/leak-detector.js', { track() {}, untrack() {}, prepareToTrack() {} });
     replace('holder/inspect.js', { findHolderSync: () => null, holderHere: () => null });

@@ -43,7 +43,7 @@ const PLACES: Record<string, string[]> = {
   'Environment::StartVerify job kVerify': ['# calls inspect'],
   'Environment::StartInspect job kInspect': ['# calls inspect'],
   'Environment::StartReadAll job kReadAll': ['# calls inspect'],
-  'Environment::DeliverEnded job kInspect': ['the end of # is delivered'],
+  'Environment::Deliver job kInspect': ['the end of # is delivered'],
   'HoldsFile job kLock': ['the end of # is delivered'],
   'HoldsFile job kRecord': ['the end of # is delivered'],
 };
