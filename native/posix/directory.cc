@@ -13,10 +13,12 @@ namespace {
 
 constexpr unsigned kPermissions = 0600;
 
+constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+
 int OpenRetrying(int directory, const char* name, int flags) {
   int fd;
   do {
-    fd = openat(directory, name, flags | O_CLOEXEC);
+    fd = openat(directory, name, flags | kFlags);
   } while (fd == -1 && errno == EINTR);
   return fd;
 }
@@ -36,13 +38,14 @@ Directory::~Directory() {
 }
 
 OsError Directory::Open(const char* path) {
-  handle_ = OpenRetrying(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+  do {
+    handle_ = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  } while (handle_ == -1 && errno == EINTR);
   return handle_ == -1 ? OsError{Syscall::kOpen, errno} : OsError{};
 }
 
 OsError Directory::OpenIn(const Directory& parent, const char* name) {
-  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-  handle_ = OpenRetrying(ToDescriptor(parent.handle_), name, kFlags);
+  handle_ = OpenRetrying(ToDescriptor(parent.handle_), name, O_RDONLY | O_DIRECTORY);
   return handle_ == -1 ? OsError{Syscall::kOpen, errno} : OsError{};
 }
 
@@ -63,8 +66,7 @@ OsError RemovableFile::Look(FileStatus* status) const {
 }
 
 OsError RemovableFile::Open() {
-  constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-  handle_ = OpenRetrying(ToDescriptor(directory_.handle()), name_, kFlags);
+  handle_ = OpenRetrying(ToDescriptor(directory_.handle()), name_, O_RDWR);
   return handle_ == -1 ? OsError{Syscall::kOpen, errno} : OsError{};
 }
 

@@ -76,9 +76,9 @@ pread | - | EIO, EISDIR, EINVAL, EBADF, ESTALE | acquiring with a record | grant
 pwrite | fifty times | EINTR | acquiring with a record | granted, recorded | it is called again | - | pwrite errno E 50
 pwrite | - | ENOSPC, EDQUOT, EIO, EFBIG, EPERM, EINVAL, EBADF, ESTALE | acquiring with a record | granted, not recorded | a record is a hint | - | pwrite errno E 1
 pwrite | - | short | acquiring with a record | granted, not recorded | what was written is no record | - | pwrite short 10
-open | of /proc/self/stat | EACCES, ENOENT, EMFILE | acquiring with a record, first | granted, recorded | the start of this process is unknown: the record tells less | - | open64:/proc/self/stat errno E 1
-open | of /proc/sys/kernel/random/boot_id | EACCES, ENOENT, EMFILE | acquiring with a record, first | granted, recorded | whether it still runs cannot be told later | - | open64:/proc/sys/kernel/random/boot_id errno E 1
-read | of /proc/self/stat | EIO | acquiring with a record, first | granted, recorded | the start of this process is unknown: the record tells less | - | read:/proc/self/stat errno E 1
+open | of /proc/self/stat | EACCES, ENOENT, EMFILE | acquiring with a record, first | granted, recorded | the start of this process is unknown: the record tells less | - | open:/proc/self/stat errno E 1
+open | of /proc/sys/kernel/random/boot_id | EACCES, ENOENT, EMFILE | acquiring with a record, first | granted, recorded | whether it still runs cannot be told later | - | open:/proc/sys/kernel/random/boot_id errno E 1
+pread | of /proc/self/stat | EIO | acquiring with a record, first | granted, recorded | the start of this process is unknown: the record tells less | - | pread:/proc/self/stat errno E 1
 readlink | of /proc/self/ns/pid | EACCES, ENOENT, ENOMEM | acquiring with a record, first | granted, recorded | whether it still runs cannot be told later | - | readlink:/proc/self/ns/pid errno E 1
 gethostname | - | ENAMETOOLONG, EPERM, EFAULT | acquiring with a record, first | granted, recorded | the name in /etc/hostname is recorded, if there is one | - | gethostname errno E 1
 open | of /proc/self/mountinfo | EACCES, ENOENT, EMFILE | acquiring with a record, first | granted, recorded | a server is known as one when a file on it is open | - | open64:/proc/self/mountinfo errno E 1
@@ -110,7 +110,7 @@ statx | of the name on the server, fifty times | EINTR | acquiring on NFS | gran
 statx | of the name on the server | EIO, ETIMEDOUT, EACCES, ENOMEM | acquiring on NFS | LockError $ stat | the lock is given back | - | statx-ask errno E 1
 statx | of the name on the server | ENOSYS, EPERM | acquiring on NFS | granted | the name was looked up, and newfstatat tells what it is | - | statx-ask errno E 1
 statx | of the name on the server, in a directory that may not be written | ENOSYS, EPERM, EIO | acquiring on NFS | LockError $ stat | the lock is given back | - | openat errno EACCES 1; statx-ask errno E 1
-newfstatat | in its place | EIO, ENOMEM, EACCES | acquiring on NFS | LockError $ stat | the lock is given back | - | statx-ask errno ENOSYS 1; newfstatat errno E 1
+newfstatat | without statx | EIO, ENOMEM, EACCES | acquiring on NFS | LockError $ stat | the lock is given back | - | statx-ask errno ENOSYS 1; statx-path errno ENOSYS 1; newfstatat errno E 1
 statx | of the name on the server, three times | ENOENT, ENOTDIR, ESTALE | acquiring on NFS | granted | the file is opened anew | - | statx-ask errno E 3
 flock | - | slow | acquiring on NFS | granted | acquire does not block the event loop | - | flock sleep 150
 openat | with O_EXCL, fifty times | EINTR | acquiring on NFS | granted | it is called again | - | openat errno E 50
@@ -210,13 +210,13 @@ close | of /proc/locks | EIO | inspecting | held, and by whom | the record tells
 open | of the lock file | EACCES, EMFILE, ENFILE, ENOMEM, EIO, EAGAIN, ESTALE | inspecting | held, and by whom | the table of locks tells | - | open64:FILE errno E 1
 pread | of the lock file | EIO, ESTALE, EISDIR | inspecting | held, and by whom | the table of locks tells | - | pread64:FILE errno E 1
 close | of the lock file | EIO | inspecting | held, and by whom | the table of locks tells | - | close:FILE errno E 1
-open | of the holder's /proc/[pid]/stat | EACCES, EMFILE, ENFILE | inspecting | held, and by whom | the table of locks tells | - | open64:/proc/PID/stat errno E 1
-kill | with signal 0, without /proc/[pid]/stat | ESRCH, EPERM | inspecting | held, and by whom | the table of locks tells | - | open64:/proc/PID/stat errno EACCES 1; kill errno E 1
-open | of /proc/self/stat | EACCES, ENOENT | inspecting, first | held, and by whom | the table of locks tells | - | open64:/proc/self/stat errno E 1
-open | of /proc/sys/kernel/random/boot_id | EACCES, ENOENT | inspecting, first | held, and by whom | the table of locks tells | - | open64:/proc/sys/kernel/random/boot_id errno E 1
+open | of the holder's /proc/[pid]/stat | EACCES, EMFILE, ENFILE | inspecting | held, and by whom | the table of locks tells | - | open:/proc/PID/stat errno E 1
+kill | with signal 0, without /proc/[pid]/stat | ESRCH, EPERM | inspecting | held, and by whom | the table of locks tells | - | open:/proc/PID/stat errno EACCES 1; kill errno E 1
+open | of /proc/self/stat | EACCES, ENOENT | inspecting, first | held, and by whom | the table of locks tells | - | open:/proc/self/stat errno E 1
+open | of /proc/sys/kernel/random/boot_id | EACCES, ENOENT | inspecting, first | held, and by whom | the table of locks tells | - | open:/proc/sys/kernel/random/boot_id errno E 1
 readlink | of /proc/self/ns/pid | EACCES, ENOENT | inspecting, first | held, and by whom | the table of locks tells | - | readlink:/proc/self/ns/pid errno E 1
 gethostname | - | ENAMETOOLONG, EPERM | inspecting, first | held, and by whom | the table of locks tells | - | gethostname errno E 1
-open | of the holder's /proc/[pid]/cmdline | EACCES, ENOENT, EMFILE | inspecting, no record | held | the holder is not named | - | open64:/proc/PID/cmdline errno E 1
+open | of the holder's /proc/[pid]/cmdline | EACCES, ENOENT, EMFILE | inspecting, no record | held, and by whom | /proc/[pid]/comm tells its name | - | open:/proc/PID/cmdline errno E 1
 open | of /proc/locks | EACCES, ENOENT, EMFILE, ENFILE | timing out | LockTimeoutError, and by whom | the record tells | - | open64:/proc/locks errno E 1
 read | of /proc/locks | EIO, ENOMEM | timing out | LockTimeoutError, and by whom | the record tells | - | read:/proc/locks errno E 1
 statx | of the path | EIO, EACCES, ENOMEM, ENOENT, ESTALE | timing out | LockTimeoutError | the holder is not named | - | statx-node errno E 1
@@ -239,11 +239,11 @@ fstat | - | EIO, ENOMEM | cleaning up | left | the next clean-up takes it | - | 
 pread | - | EIO, EINTR | cleaning up | removed | it is not told who abandoned it | - | pread errno E 1
 unlinkat | - | EACCES, EPERM, EBUSY, EROFS, EIO, ENOMEM, ENOENT | cleaning up | left | the next clean-up takes it | - | unlinkat errno E 1
 flock | - | EIO, EINTR | cleaning up | removed | closing the file frees the lock | - | flock-unlock errno E 1
-open | of the jobs directory | EACCES, EMFILE, ENFILE, ENOMEM, ELOOP, ENOTDIR, EIO, ESTALE | cleaning up | LockError $ open | - | - | open64:JOBS errno E 1
-open | of the jobs directory | ENOENT | cleaning up | left | there is none | - | open64:JOBS errno E 1
+open | of the jobs directory | EACCES, EMFILE, ENFILE, ENOMEM, ELOOP, ENOTDIR, EIO, ESTALE | cleaning up | LockError $ open | - | - | open:JOBS errno E 1
+open | of the jobs directory | ENOENT | cleaning up | left | there is none | - | open:JOBS errno E 1
 opendir | - | EACCES, EMFILE, ENFILE, ENOMEM, ENOENT, ENOTDIR | cleaning up | LockError $ opendir | - | - | opendir:JOBS errno E 1
 readdir | of the jobs directory | EIO, ENOENT, EBADF, EINVAL | cleaning up | LockError $ readdir | what was removed stays so, and is not told | - | readdir64:JOBS errno E 1
-close | of the jobs directory | EIO | cleaning up | removed | it was only read | - | close:JOBS errno E 1
+close | of the lock file | EIO | cleaning up | removed | it is closed all the same | - | close errno E 1
 fstatfs | - | EIO, EINTR, ENOSYS, ENOMEM | cleaning up on tmpfs | removed | it is taken for one on a network | - | fstatfs-call errno E 1
 openat | with O_EXCL, fifty times | EINTR | cleaning up on NFS | removed | it is called again | - | openat pass 2; openat errno E 50
 openat | with O_EXCL | EIO, ETIMEDOUT, EMFILE, ENOMEM, ENOENT, ESTALE | cleaning up on NFS | left | the next clean-up takes it | - | openat pass 2; openat errno E 1
