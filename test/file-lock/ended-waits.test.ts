@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { FileLock } from '../../lib/index.js';
 import { Actor } from '../support/actor.js';
@@ -39,6 +40,27 @@ test.skipIf(!hasCompiler)('a try that a signal interrupts is made again', async 
   expect(isHeld).toBe(true);
   expect(faulty.left()).toBe('');
 });
+
+test.skipIf(!hasCompiler)(
+  'acquireSync times out even if its alarm rings just before it blocks in the kernel',
+  async () => {
+    const file = tempLock();
+    using _guard = new FileLock(file).acquireSync();
+    const faulty = await FaultyActor.start();
+    faulty.inject('flock-wait sleep 10000'); // which the alarm ends
+    const code = faulty.actor.run((require, file) => {
+      const { FileLock } = require('../..') as typeof import('../../lib/index.js');
+      try {
+        return new FileLock(file).acquireSync({ timeout: 3000 }).held;
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    }, file);
+    const hangs = delay(30_000, 'it is still in the kernel', { ref: false });
+    expect(await Promise.race([code, hangs])).toBe('ERR_LOCK_TIMEOUT');
+    expect(faulty.left()).toBe('');
+  },
+);
 
 test('close() closes the descriptor that keepOpen kept', () => {
   const lock = new FileLock(tempLock(), { keepOpen: true });

@@ -110,12 +110,15 @@ describe.skipIf(!hasCompiler)('when system calls fail', () => {
         acquire: 'ERR_LOCK_TIMEOUT undefined',
       };
       expect(await everyWay(faulty, file)).toEqual(timedOut);
-      const wait = faulty.actor.run((require, file) => {
+      await faulty.actor.run((require, file) => {
         const { FileLock } = require('../..') as typeof import('../../lib/index.js');
-        return new FileLock(file).acquire().then(({ held }) => held);
+        Object.assign(globalThis, { wait: new FileLock(file).acquire() });
       }, file);
-      guard.release();
-      expect(await wait).toBe(true);
+      guard.release(); // while the actor waits, and not before
+      const granted = faulty.actor.run(
+        async () => (await (globalThis as unknown as { wait: Promise<{ held: boolean }> }).wait).held,
+      );
+      expect(await granted).toBe(true);
     },
   );
 

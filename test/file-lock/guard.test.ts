@@ -77,9 +77,9 @@ describe('fd', () => {
       const warned = once(process, 'warning');
       expect(() => guard.verify()).toThrow(expect.objectContaining({ code: 'ERR_LOCK_LOST' }));
       guard.release();
+      expect(openDescriptors()).toBe(before);
       const [warning] = await warned;
       expect(warning).toMatchObject({ name: 'LockWarning' });
-      expect(openDescriptors()).toBe(before);
       if (how === 'replaced') closeSync(reused); // still open
     },
   );

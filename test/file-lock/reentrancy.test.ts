@@ -147,6 +147,21 @@ describe('onWait', () => {
     expect(calls).toBe(0);
   });
 
+  test('is not called for a wait that the onWait of another one has ended', async () => {
+    const lock = new FileLock(tempLock());
+    using _guard = lock.acquireSync();
+    const controller = new AbortController();
+    let calls = 0;
+    const onWait = () => {
+      calls++;
+      controller.abort(new Error('long enough'));
+    };
+    const waits = Array.from({ length: 10 }, () => lock.acquire({ signal: controller.signal, onWait }));
+    const ends = await Promise.all(waits.map((wait) => wait.catch((error) => error.message)));
+    expect(ends).toEqual(waits.map(() => 'long enough'));
+    expect(calls).toBe(1);
+  });
+
   test('may end its own wait', async () => {
     const file = tempLock();
     using _guard = new FileLock(file).acquireSync();

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { FileLock, type LockGuard } from '../../lib/index.js';
 import { Actor } from '../support/actor.js';
@@ -35,7 +36,18 @@ function expectFree(path: string): void {
 }
 
 describe('the end of a process', () => {
-  // A wait in the main thread keeps the process alive: see below.
+  test('waits for a pending acquire, and for nothing after it', async () => {
+    const { script, held, guard } = await startWaitingHolder('acquire()', 'the end of the script');
+    script.proceed();
+    await expectBlocked(script.ended());
+    guard.release();
+    const stays = delay(30_000, 'it stays alive', { ref: false });
+    expect(await Promise.race([script.ended(), stays])).toMatchObject({ code: 0, signal: null });
+    expect(script.output).toContain('a wait was granted');
+    expectFree(held);
+  });
+
+  // A wait in the main thread keeps the process alive: see above.
   const ending = CASES.filter(({ end, waits }) => end !== 'the end of the script' || waits !== 'acquire()');
 
   test.each(ending)('is prompt and releases its lock: $end with a pending wait: $waits', async ({ end, waits }) => {
@@ -63,16 +75,6 @@ describe('the end of a process', () => {
     waiter.signal('SIGTERM');
     await waiter.ended;
     expect(performance.now() - from).toBeLessThan(PROMPT_MS);
-  });
-
-  test('waits for a pending acquire', async () => {
-    const { script, held, guard } = await startWaitingHolder('acquire()', 'the end of the script');
-    script.proceed();
-    await expectBlocked(script.ended());
-    guard.release();
-    expect(await script.ended()).toMatchObject({ code: 0, signal: null });
-    expect(script.output).toContain('a wait was granted');
-    expectFree(held);
   });
 });
 

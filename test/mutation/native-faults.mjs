@@ -97,7 +97,7 @@ export const nativeFaults = [
     find: 'left = poll_list.size(); left > 0; --left',
     replace: 'left = poll_list.size(); left > 1; --left',
     why: 'One of the waits beyond the threads is never tried.',
-    tests: ['file-lock/faults.test.ts', 'file-lock/wait-engine.test.ts'],
+    tests: ['file-lock/faults.test.ts'],
   },
   {
     name: 'poller-not-started',
@@ -105,7 +105,7 @@ export const nativeFaults = [
     find: '{});\n  return StartPoller();',
     replace: '{});\n  return true;',
     why: 'A wait without a thread is never tried.',
-    tests: ['file-lock/faults.test.ts', 'file-lock/wait-engine.test.ts'],
+    tests: ['file-lock/faults.test.ts'],
   },
   {
     name: 'waits-survive-their-environment',
@@ -113,7 +113,7 @@ export const nativeFaults = [
     find: '    if (entry.wait != nullptr) waits_->Abandon(entry.wait);',
     replace: '    (void)entry;',
     why: 'The wait of a worker that has ended takes the lock later, or calls into what is gone.',
-    tests: ['file-lock/worker-threads.test.ts', 'file-lock/teardown.test.ts'],
+    tests: ['file-lock/worker-threads.test.ts'],
   },
   {
     name: 'interrupted-look-not-retried',

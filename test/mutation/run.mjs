@@ -3,8 +3,9 @@
 //   node test/mutation/run.mjs [name…]                       those, or all
 //   node test/mutation/run.mjs --sample 3 [--seed text]      some of them; the seed is the commit's by default
 //
-// A fault is caught when one of the tests that are named with it fails, or else any other. Exits with 1 if one survives,
-// and if a list or the tree without any fault is not as it should be.
+// A fault is caught when one of the tests that are named with it fails or hangs, or else when any other fails. A run of
+// all tests that only hangs catches nothing: no test tells why. Exits with 1 if a fault survives, and if a list or the
+// tree without any fault is not as it should be.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -13,6 +14,11 @@ import { parseArgs } from 'node:util';
 import { ROOT } from '../../scripts/prebuilds.mjs';
 import { faults, occurrences } from './faults.mjs';
 import { Workshop } from './workshop.mjs';
+
+/** The longest run of all tests (ms). */
+const RUN_LIMIT = 1_200_000;
+/** What is added to three times the usual duration of named tests (ms). */
+const LIMIT_MARGIN = 120_000;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -44,22 +50,25 @@ const workshop = new Workshop();
 const survivors = [];
 try {
   const named = [...new Set(chosen.flatMap(({ tests }) => tests))];
-  const healthy = await workshop.runTests(named);
+  const healthy = await workshop.runTests(named, RUN_LIMIT);
   if (!healthy.passed) throw new Error(`Without any fault, this fails: ${healthy.failure}`);
   console.log(`Without a fault ${named.length} files of tests pass, in ${healthy.seconds} s`);
 
   for (const fault of chosen) {
     const started = performance.now();
+    const usual = fault.tests.reduce((sum, file) => sum + healthy.durations.get(file), 0);
     workshop.plant(fault);
-    let result = await workshop.runTests(fault.tests);
+    let result = await workshop.runTests(fault.tests, 3 * usual + LIMIT_MARGIN);
+    let caught = !result.passed;
     let where = '';
-    if (result.passed) {
-      result = await workshop.runTests([]);
+    if (!caught) {
+      result = await workshop.runTests([], RUN_LIMIT);
+      caught = !result.passed && !result.hung;
       where = ', which is not among those named';
     }
     workshop.heal(fault);
-    if (result.passed) survivors.push(fault);
-    const verdict = result.passed ? `SURVIVED. ${fault.why}` : `caught by ${result.failure}${where}`;
+    if (!caught) survivors.push(fault);
+    const verdict = caught ? `caught by ${result.failure}${where}` : `SURVIVED. ${fault.why}`;
     console.log(`${fault.name}: ${verdict} (${Math.round((performance.now() - started) / 1000)} s)`);
   }
 } finally {

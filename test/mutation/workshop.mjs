@@ -22,10 +22,6 @@ import { localHeaders } from '../../scripts/toolchain.mjs';
 const NOT_COPIED = new Set(['.git', 'node_modules', 'build', 'dist', 'bench']);
 /** They hold the sources and the published binaries to each other, and would fail with every fault. */
 const NOT_RUN = ['test/mutation/**', 'test/package/**', 'test/repo/**'];
-/** A test that a fault makes hang is cut short here (ms). */
-const TEST_LIMIT = 45_000;
-/** A run of tests is ended here (ms): a thread that a fault blocks cannot even be told that its test has taken too long. */
-const RUN_LIMIT = 1_200_000;
 
 export class Workshop {
   #root = realpathSync(mkdtempSync(path.join(tmpdir(), 'native-file-lock-faults-')));
@@ -86,9 +82,13 @@ export class Workshop {
     });
   }
 
-  /** Runs those files of test/, or all, until the first test fails. */
-  async runTests(files) {
+  /**
+   * Runs those files of test/, or all, until the first test fails. A test hangs if it takes half of `limit` (ms). The
+   * run is ended after all of it: a thread that a fault blocks cannot even be told that its test has taken too long.
+   */
+  async runTests(files, limit) {
     rmSync(this.#report, { force: true });
+    const testLimit = Math.round(limit / 2);
     const started = performance.now();
     const child = spawn(
       process.execPath,
@@ -98,8 +98,8 @@ export class Workshop {
         ...files.map((file) => `test/${file}`),
         ...NOT_RUN.flatMap((pattern) => ['--exclude', pattern]),
         '--bail=1',
-        `--testTimeout=${TEST_LIMIT}`,
-        `--hookTimeout=${TEST_LIMIT}`,
+        `--testTimeout=${testLimit}`,
+        `--hookTimeout=${testLimit}`,
         '--reporter=json',
         `--outputFile=${this.#report}`,
       ],
@@ -110,22 +110,42 @@ export class Workshop {
     const timer = setTimeout(() => {
       hung = true;
       process.kill(-child.pid, 'SIGKILL');
-    }, RUN_LIMIT);
+    }, limit);
     const [code] = await once(child, 'exit');
     clearTimeout(timer);
     const seconds = Math.round((performance.now() - started) / 1000);
-    const failure = hung ? `a test of ${files.join(', ') || 'all'}, which hung` : this.#firstFailure(code);
-    return { passed: code === 0, failure, seconds };
+    const results = this.#results();
+    const failure = hung
+      ? `a test of ${files.join(', ') || 'all'}, which hung`
+      : firstFailure(results, testLimit, code);
+    return { passed: code === 0, hung, failure, seconds, durations: durations(results) };
   }
 
-  #firstFailure(code) {
-    if (!existsSync(this.#report)) return `the end of the test runner, with code ${code}`;
-    for (const { name, assertionResults, message } of JSON.parse(readFileSync(this.#report, 'utf8')).testResults) {
-      const failed = assertionResults.find(({ status }) => status === 'failed');
-      const file = path.relative(path.join(this.#root, 'test'), name);
-      if (failed !== undefined) return `${file}: ${failed.fullName}`;
-      if (message) return `${file}: ${message.split('\n')[0]}`;
-    }
-    return `an error outside the tests, with code ${code}`;
+  /** What vitest reports of each file; nothing if it was ended, or ended itself, before. */
+  #results() {
+    if (!existsSync(this.#report)) return [];
+    const { testResults } = JSON.parse(readFileSync(this.#report, 'utf8'));
+    return testResults.map((result) => ({
+      ...result,
+      file: path.relative(path.join(this.#root, 'test'), result.name),
+    }));
   }
 }
+
+function firstFailure(results, testLimit, code) {
+  for (const { file, assertionResults, message } of results) {
+    const failed = assertionResults.find(({ status }) => status === 'failed');
+    // The message tells a test that noticed the fault from one that had too little time on a busy machine.
+    if (failed !== undefined) {
+      const why = failed.duration >= testLimit ? 'it hung' : firstLine(failed.failureMessages[0] ?? '');
+      return `${file}: ${failed.fullName} (${why})`;
+    }
+    if (message) return `${file}: ${firstLine(message)}`;
+  }
+  return `the end of the test runner, or an error outside the tests, with code ${code}`;
+}
+
+const firstLine = (text) => text.split('\n')[0];
+
+/** How long each file took (ms). */
+const durations = (results) => new Map(results.map(({ file, startTime, endTime }) => [file, endTime - startTime]));

@@ -71,6 +71,21 @@ describe('a forged record', () => {
       expect(recorded(file).inspect().holder, lines.join()).toBeNull();
     }
   });
+
+  test('of another version of the format names nobody, and is overwritten', () => {
+    const file = tempLock();
+    const ofVersion = (version: number) => {
+      const [, ...lines] = forgeRecord().split('\n').slice(0, -2);
+      return sealRecord([`native-file-lock ${version}`, ...lines]);
+    };
+    writeFileSync(file, ofVersion(1));
+    expect(recorded(file).inspect().holder?.pid).toBe(process.pid);
+    writeFileSync(file, ofVersion(2));
+    expect(recorded(file).inspect().holder).toBeNull();
+    using guard = recorded(file).acquireSync({ timeout: 0 });
+    expect(guard.previousHolder).toBeNull();
+    expect(parseRecord(readFileSync(file))?.fencingToken).toBe(guard.fencingToken);
+  });
 });
 
 const JUNK: Record<string, Buffer> = {
@@ -98,4 +113,13 @@ test('a lock file of a terabyte is locked, and not read to its end', () => {
   truncateSync(file, 2 ** 40);
   using guard = recorded(file).acquireSync({ timeout: 0 });
   expect(guard.fencingToken).toBeNull();
+});
+
+test('a lock file keeps its size from one record to the next', () => {
+  const file = tempLock();
+  const sizes = Array.from({ length: 3 }, () => {
+    recorded(file).acquireSync().release();
+    return statSync(file).size;
+  });
+  expect(sizes).toEqual(sizes.map(() => sizes[0]));
 });
