@@ -140,8 +140,8 @@ Opened OpenFile::Identify(OsError* error) {
     Close();
     return Opened::kNotAFile;
   }
-  if (handle_ <
-      3) {  // a program without standard streams would write its output into the lock file
+  // A program without standard streams would write its output into the lock file.
+  if (handle_ < 3) {
     int copy = -1;
     number = DuplicateAboveStandard(descriptor(), &copy);
     Close();
