@@ -159,7 +159,8 @@ void Environment::EndAsync(napi_async_cleanup_hook_handle handle, void* argument
 }
 
 Napi::Value Environment::WallClock(const Info& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(WallClockNanoseconds() / 1000));
+  const int64_t microseconds = WallClockNanoseconds() / 1000;
+  return Napi::Number::New(info.Env(), static_cast<double>(microseconds));
 }
 
 Napi::Value Environment::YieldLock(const Info& info) {
