@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "parent_directory.h"
+#include "race_point.h"
 #include "server_names.h"
 
 namespace nfl {
@@ -152,6 +153,7 @@ Outcome LockFile::Identify(const char* path, OsError* error) {
 
 Outcome LockFile::Lock(Mode mode, bool wait, OsError* error) {
   int number;
+  RacePoint();  // the last look at the wait is over
   do {
     if (mechanism_ == Mechanism::kFlock) {
       const int operation = mode == Mode::kShared ? LOCK_SH : LOCK_EX;
@@ -163,6 +165,7 @@ Outcome LockFile::Lock(Mode mode, bool wait, OsError* error) {
   if (number == 0) {
     held_ = true;
     mode_ = mode;
+    RacePoint();  // the file is replaced
     const Outcome outcome = CompareWithPath(error);
     if (outcome != Outcome::kGranted) Unlock();
     return outcome;
@@ -235,11 +238,6 @@ LockFile LockFile::Duplicate() const {
   return copy;
 }
 
-int LockFile::Expose() {
-  exposed_ = true;
-  return fd_;
-}
-
 bool LockFile::DescriptorIsThis() const {
   FileStatus now;
   return IdentifyDescriptor(fd_, &now) == 0 && now.identity == identity_;
@@ -274,6 +272,7 @@ OsError LockFile::Unlock() {
   }
   if (!held_) return {};
   held_ = false;
+  RacePoint();  // it is still locked
   int number;
   do {
     number = mechanism_ == Mechanism::kFcntl ? FcntlTry(fd_, FcntlLock::kUnlock)
@@ -287,6 +286,7 @@ OsError LockFile::Unlock() {
 void LockFile::Close() {
   if (fd_ >= 0) {
     Unlock();
+    RacePoint();  // others have the lock, and this still has the file
     // Once: even after EINTR the descriptor is gone, and its number perhaps reused.
     if (fd_ >= 0) close(fd_);
   }

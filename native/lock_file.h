@@ -79,7 +79,10 @@ class LockFile {
 
   // The descriptor, for the caller to use. From then on other code may close it or put another
   // file in its place, so Unlock and Close look first, and touch nothing but this file.
-  int Expose();
+  int Expose() {
+    exposed_ = true;
+    return fd_;
+  }
 
   bool is_open() const { return fd_ >= 0; }
   bool writable() const { return writable_; }

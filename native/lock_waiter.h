@@ -57,6 +57,7 @@
 #include <vector>
 
 #include "lock_file.h"
+#include "race_point.h"
 
 namespace nfl {
 
@@ -135,7 +136,7 @@ class Waits {
   void Finish(Wait* wait, Outcome outcome, const OsError& error);
 
  private:
-  static constexpr int64_t kPatience = 5000000;
+  static constexpr int64_t kPatience = 5000000 * kRacePatience;
 
   ~Waits() = default;
   void Unlink(Wait* wait);

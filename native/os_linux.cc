@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "os.h"
+#include "race_point.h"
 
 #ifndef AT_STATX_FORCE_SYNC
 #define AT_STATX_FORCE_SYNC 0x2000
@@ -221,6 +222,7 @@ void SleepNanoseconds(int64_t duration) {
 }
 
 void Park(std::atomic<uint32_t>* word, uint32_t expected, int64_t deadline) {
+  RacePoint();  // the wake-up comes before the sleep
   if (deadline == kForever) {
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
     return;
@@ -231,6 +233,7 @@ void Park(std::atomic<uint32_t>* word, uint32_t expected, int64_t deadline) {
 }
 
 void UnparkAll(std::atomic<uint32_t>* word) {
+  RacePoint();  // whoever is to be woken is awake already, or gone
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os.h"
+#include "race_point.h"
 
 namespace nfl {
 namespace {
@@ -99,6 +100,7 @@ void Alarm::Destroy() {
 }
 
 bool Alarm::Set(int64_t monotonic_time) {
+  RacePoint();  // the wait has ended already
   struct itimerspec times = {};
   // A time that has passed rings at once; zero would disarm.
   times.it_value = ToTimespec(monotonic_time > 0 ? monotonic_time : 1);
@@ -119,6 +121,7 @@ AlarmWindow::AlarmWindow(Alarm* alarm, int64_t first_ring)
 AlarmWindow::~AlarmWindow() {
   const uint64_t alarm = Bit(AlarmSignal());
   ChangeMask(SIG_BLOCK, alarm);
+  RacePoint();  // a ring stays pending
   alarm_->Disarm();
   const struct timespec at_once = {};
   while (syscall(SYS_rt_sigtimedwait, &alarm, nullptr, &at_once, sizeof alarm) > 0) {

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "race_point.h"
+
 namespace nfl {
 
 OsError LookUpOnServer(int directory, const char* name, unsigned permissions, FileStatus* status,
@@ -16,6 +18,7 @@ OsError LookUpOnServer(int directory, const char* name, unsigned permissions, Fi
   if (*created == -1 && errno != EEXIST && errno != EACCES && errno != EROFS && errno != EPERM) {
     return {Syscall::kOpen, errno};
   }
+  RacePoint();  // the name is given to another file
   const int number = IdentifyOnServer(directory, name, status);
   if (number != 0) return {Syscall::kStat, number};
   return {};

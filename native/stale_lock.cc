@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "race_point.h"
 #include "server_names.h"
 
 namespace nfl {
@@ -73,6 +74,7 @@ StaleLock RemoveIn(int directory, const char* name, int64_t max_age, bool dry_ru
 
   const Descriptor file(directory, name, O_RDWR);
   if (file.fd() == -1) return Failed(Syscall::kOpen, errno);
+  RacePoint();  // it is removed, made again and locked
   if (flock(file.fd(), LOCK_EX | LOCK_NB) == -1) {
     return errno == EWOULDBLOCK ? Left() : Failed(Syscall::kFlock, errno);
   }
@@ -83,6 +85,7 @@ StaleLock RemoveIn(int directory, const char* name, int64_t max_age, bool dry_ru
     if (busy != EAGAIN) result = Failed(Syscall::kFcntl, busy);
   } else if (StillNames(directory, name, file.fd(), &locked) && IsStale(locked, max_age)) {
     const ssize_t length = pread(file.fd(), content, content_size, 0);
+    RacePoint();  // the name is given to another file
     result.content_length = length > 0 ? static_cast<int>(length) : 0;
     if (dry_run || unlinkat(directory, name, 0) == 0) {
       result.fate = StaleLock::Fate::kRemoved;

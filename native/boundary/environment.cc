@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "../race_point.h"
 #include "../stale_lock.h"
 #include "arguments.h"
 
@@ -135,6 +136,7 @@ void Environment::EndWaits() {
   for (OpenFiles::Entry& entry : files_) {
     if (entry.wait != nullptr) waits_->Abandon(entry.wait);
   }
+  RacePoint();  // threads still run its waits
   waits_->Release();
   alarm_.Destroy();
   if (on_end_ != nullptr) on_end_(this);
