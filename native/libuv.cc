@@ -18,7 +18,7 @@ namespace nfl {
 namespace {
 
 // Enough for a few system calls and a signal frame with every vector register.
-constexpr size_t kStackSize = 256 * 1024;
+constexpr size_t kStackSize = size_t{256} * 1024;
 
 bool libuv_is_real = true;
 

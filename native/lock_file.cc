@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "race_point.h"
 #include "system/directory.h"
 
 namespace nfl {
@@ -65,10 +66,12 @@ Outcome LockFile::OpenToRead(const char* path, OsError* error) {
 }
 
 Outcome LockFile::TryLock(Mode mode, OsError* error) {
+  RacePoint();  // the last look at the wait is over
   return Settle(file_.TryLock(mode, error), mode, error);
 }
 
 Outcome LockFile::LockUnlessInterrupted(Mode mode, Alarm* alarm, OsError* error) {
+  RacePoint();  // the last look at the wait is over
   return Settle(file_.WaitForLock(mode, alarm, error), mode, error);
 }
 
@@ -77,6 +80,7 @@ Outcome LockFile::Settle(Attempt attempt, Mode mode, OsError* error) {
     case Attempt::kLocked: {
       held_ = true;
       mode_ = mode;
+      RacePoint();  // the file is replaced
       const Outcome outcome = CompareWithPath(error);
       if (outcome != Outcome::kGranted) Unlock();
       return outcome;
@@ -110,11 +114,6 @@ LockFile LockFile::Duplicate() const {
   return copy;
 }
 
-int LockFile::Expose() {
-  exposed_ = true;
-  return file_.descriptor();
-}
-
 int LockFile::Read(void* buffer, size_t size, int64_t position, OsError* error) const {
   return file_.Read(buffer, size, position, error);
 }
@@ -130,11 +129,13 @@ OsError LockFile::Unlock() {
   }
   if (!held_) return {};
   held_ = false;
+  RacePoint();  // it is still locked
   return file_.Unlock();
 }
 
 void LockFile::Close() {
   if (file_.is_open()) Unlock();
+  RacePoint();  // others have the lock, and this still has the file
   file_.Close();
   held_ = false;
   exposed_ = false;

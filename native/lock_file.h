@@ -61,7 +61,10 @@ class LockFile {
 
   // The descriptor, for the caller to use. From then on other code may close it or put another
   // file in its place, so Unlock and Close look first, and touch nothing but this file.
-  int Expose();
+  int Expose() {
+    exposed_ = true;
+    return file_.descriptor();
+  }
 
   bool is_open() const { return file_.is_open(); }
   bool writable() const { return file_.writable(); }

@@ -28,6 +28,7 @@ bool Waits::Start(Wait* wait) {
 }
 
 bool Waits::Attach(Wait* wait, Alarm* alarm) {
+  RacePoint();  // it is cancelled without an alarm
   MutexHeld held(&mutex_);
   wait->alarm = alarm;
   return wait->state.load(std::memory_order_relaxed) == Wait::kWaiting;
@@ -49,6 +50,7 @@ bool Waits::IsSameLock(Wait* wait, const LockFile& other) {
 }
 
 void Waits::Finish(Wait* wait, Outcome outcome, const OsError& error) {
+  RacePoint();  // granted, and cancelled
   mutex_.Lock();
   if (wait->state.load(std::memory_order_relaxed) == Wait::kWaiting) {
     wait->outcome = outcome;
@@ -58,11 +60,13 @@ void Waits::Finish(Wait* wait, Outcome outcome, const OsError& error) {
       ended_last_->next = wait;
     } else {
       ended_first_ = wait;
+      RacePoint();         // the environment wants to take it before it is told
       notify_(argument_);  // once for all that will be in the list by the time it is read
     }
     ended_last_ = wait;
   } else {
     mutex_.Unlock();
+    RacePoint();  // a late grant that nobody wants
     UndoJob(wait, outcome, &wait->file);
     wait->file.Close();  // a late grant ends here, before the end of the wait is reported
     mutex_.Lock();
@@ -74,6 +78,7 @@ void Waits::Finish(Wait* wait, Outcome outcome, const OsError& error) {
     }
   }
   mutex_.Unlock();
+  RacePoint();  // the environment ends
   Release();
 }
 
@@ -96,6 +101,7 @@ void Waits::Unlink(Wait* wait) {
 // thread will see it. Holds mutex_ throughout.
 bool Waits::TakeFromPollList(Wait* wait, Wait::State otherwise) {
   if (!RemoveFromPollList(wait, otherwise)) {
+    RacePoint();  // its thread enters the kernel
     if (wait->alarm != nullptr) wait->alarm->Set(0);
     return false;
   }
@@ -113,6 +119,7 @@ Outcome Waits::Cancel(Wait* wait, LockFile* file, OsError* error) {
     outcome = wait->outcome;
   } else if (!TakeFromPollList(wait, Wait::kCancelling)) {
     mutex_.Unlock();
+    RacePoint();  // the answer comes before it is waited for
     const int64_t limit = MonotonicNanoseconds() + kPatience;
     while (wait->state.load(std::memory_order_acquire) == Wait::kCancelling &&
            MonotonicNanoseconds() < limit) {

@@ -58,6 +58,7 @@
 
 #include "lock_file.h"
 #include "mutex.h"
+#include "race_point.h"
 
 namespace nfl {
 
@@ -137,7 +138,7 @@ class Waits {
   void Finish(Wait* wait, Outcome outcome, const OsError& error);
 
  private:
-  static constexpr int64_t kPatience = 5000000;
+  static constexpr int64_t kPatience = 5000000 * kRacePatience;
 
   ~Waits() = default;
   void Unlink(Wait* wait);

@@ -1,5 +1,6 @@
 #include "stale_lock.h"
 
+#include "race_point.h"
 #include "system/clock.h"
 
 namespace nfl {
@@ -24,11 +25,13 @@ StaleLock RemoveIn(const Directory& directory, const char* name, int64_t max_age
   if (!IsStale(status, max_age)) return {};
   error = file.Open();
   if (error) return Failed(error);
+  RacePoint();  // it is removed, made again and locked
   const Attempt attempt = file.TryLock(&error);
   if (attempt == Attempt::kFailed) return Failed(error);
   if (attempt != Attempt::kLocked) return {};
   if (!file.IsStillNamed(&status) || !IsStale(status, max_age)) return {};
   const int length = file.Read(content, content_size);
+  RacePoint();  // the name is given to another file
   if (!dry_run) error = file.Remove();
   if (error) return Failed(error);
   return {StaleLock::Fate::kRemoved, {}, length};

@@ -2,6 +2,7 @@
 
 #include "libuv.h"
 #include "mutex.h"
+#include "race_point.h"
 #include "wait_jobs.h"
 
 namespace nfl {
@@ -162,7 +163,9 @@ void WorkerBody(void* argument) {
       worker->next_idle = idle_workers;
       idle_workers = worker;
     }
+    RacePoint();  // it is given the next wait
     if (wait != nullptr) Finish(wait, outcome, error);
+    RacePoint();  // the alarm rings once more
     if (worker->alarm.exists()) worker->alarm.Disarm();
   }
 }
@@ -191,6 +194,7 @@ Worker* TakeWorker() {
 bool HandToWorker(Wait* wait) {
   Worker* worker = TakeWorker();
   if (worker == nullptr) return false;
+  RacePoint();  // the worker has ended its last wait, but is not parked
   worker->assigned = wait;
   worker->has_work.store(1, std::memory_order_release);
   UnparkAll(&worker->has_work);
@@ -216,6 +220,7 @@ void PollRound() {
       if (HandToWorker(wait)) continue;
       may_hand_over = false;  // asking once a round is enough
     }
+    RacePoint();  // it is cancelled while it is in no list
     OsError error;
     const Outcome outcome = TryJob(wait, &error);
     if (outcome != Outcome::kBusy) {
@@ -237,6 +242,7 @@ void PollerBody(void*) {
     const int64_t work_before = ThreadCpuNanoseconds();
     PollRound();
     if (poll_list.size() == 0) {
+      RacePoint();  // a wait is added
       Park(&poller_has_work, 0, kForever);
       continue;
     }

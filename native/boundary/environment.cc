@@ -1,5 +1,6 @@
 #include "environment.h"
 
+#include "../race_point.h"
 #include "arguments.h"
 
 namespace nfl {
@@ -118,6 +119,7 @@ void Environment::EndWaits() {
   for (OpenFiles::Entry& entry : files_) {
     if (entry.wait != nullptr) waits_->Abandon(entry.wait);
   }
+  RacePoint();  // threads still run its waits
   waits_->Release();
   alarm_.Destroy();
   if (on_end_ != nullptr) on_end_(this);
@@ -142,7 +144,8 @@ void Environment::EndAsync(napi_async_cleanup_hook_handle handle, void* argument
 }
 
 Napi::Value Environment::WallClock(const Info& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(WallClockNanoseconds() / 1000));
+  const int64_t microseconds = WallClockNanoseconds() / 1000;
+  return Napi::Number::New(info.Env(), static_cast<double>(microseconds));
 }
 
 Napi::Value Environment::YieldLock(const Info& info) {

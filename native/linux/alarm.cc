@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../mutex.h"
+#include "../race_point.h"
 #include "../system/clock.h"
 #include "../system/threads.h"
 
@@ -103,6 +104,7 @@ void Alarm::Destroy() {
 }
 
 bool Alarm::Set(int64_t monotonic_time) {
+  RacePoint();  // the wait has ended already
   struct itimerspec times = {};
   // A time that has passed rings at once; zero would disarm.
   times.it_value = ToTimespec(monotonic_time > 0 ? monotonic_time : 1);
@@ -123,6 +125,7 @@ AlarmWindow::AlarmWindow(Alarm* alarm, int64_t first_ring)
 AlarmWindow::~AlarmWindow() {
   const uint64_t alarm = Bit(AlarmSignal());
   ChangeMask(SIG_BLOCK, alarm);
+  RacePoint();  // a ring stays pending
   alarm_->Disarm();
   const struct timespec at_once = {};
   while (syscall(SYS_rt_sigtimedwait, &alarm, nullptr, &at_once, sizeof alarm) > 0) {

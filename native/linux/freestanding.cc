@@ -27,9 +27,11 @@ void operator delete[](void* memory) noexcept { free(memory); }
 void operator delete(void* memory, size_t) noexcept { free(memory); }
 void operator delete[](void* memory, size_t) noexcept { free(memory); }
 
+// Names that are libstdc++'s to define: NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl58-cpp)
 namespace std {
 [[noreturn]] void __throw_length_error(const char*) { abort(); }
 [[noreturn]] void __throw_bad_function_call() { abort(); }
 [[noreturn]] void __throw_bad_alloc() { abort(); }
 [[noreturn]] void __throw_bad_array_new_length() { abort(); }
 }  // namespace std
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl58-cpp)

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../race_point.h"
 #include "../system/clock.h"
 
 namespace nfl {
@@ -43,6 +44,7 @@ void SleepNanoseconds(int64_t duration) {
 }
 
 void Park(std::atomic<uint32_t>* word, uint32_t expected, int64_t deadline) {
+  RacePoint();  // the wake-up comes before the sleep
   if (deadline == kForever) {
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
     return;
@@ -53,6 +55,7 @@ void Park(std::atomic<uint32_t>* word, uint32_t expected, int64_t deadline) {
 }
 
 void UnparkAll(std::atomic<uint32_t>* word) {
+  RacePoint();  // whoever is to be woken is awake already, or gone
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
 }
 

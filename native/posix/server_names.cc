@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../race_point.h"
 #include "parent_directory.h"
 
 namespace nfl {
@@ -31,7 +32,7 @@ OsError FindInList(int directory, const char* name, Identified* found) {
   const struct dirent* entry;
   do {
     errno = 0;
-    entry = readdir(list);
+    entry = readdir(list);  // of this thread alone. NOLINT(concurrency-mt-unsafe)
   } while (entry == nullptr ? errno == EINTR : strcmp(entry->d_name, last) != 0);
   const int number = errno;
   if (entry != nullptr) found->identity.inode = entry->d_ino;
@@ -56,6 +57,7 @@ OsError LookUpOnServer(int directory, const char* name, const FileSystem& system
   if (!looked_up && errno != EACCES && errno != EROFS && errno != EPERM) {
     return {Syscall::kOpen, errno};
   }
+  RacePoint();  // the name is given to another file
   int number = IdentifyOnServer(directory, name, found);
   // What is cached now is what the server has.
   if (looked_up && (number == ENOSYS || number == EPERM))

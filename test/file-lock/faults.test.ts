@@ -144,14 +144,19 @@ describe.skipIf(!hasCompiler)('when system calls fail', () => {
 });
 
 describe.skipIf(!hasCompiler)('when a library takes the signals that interrupt waits', () => {
-  const takeSignals = (actor: Actor) =>
-    actor.run((_, library) => {
-      try {
-        process.dlopen({ exports: {} }, library);
-      } catch {} // no addon, but its constructor has run
-    }, buildShared('takes-signals'));
+  /** Compiles the library that takes them, before a wait that does not wait for that. */
+  const compileSignalTaker = () => {
+    const library = buildShared('takes-signals');
+    return (actor: Actor) =>
+      actor.run((_, library) => {
+        try {
+          process.dlopen({ exports: {} }, library);
+        } catch {} // no addon, but its constructor has run
+      }, library);
+  };
 
   test('later waits time out on time, and are granted', async () => {
+    const takeSignals = compileSignalTaker();
     const file = tempLock();
     const guard = new FileLock(file).acquireSync();
     const actor = await Actor.process();
@@ -183,6 +188,7 @@ describe.skipIf(!hasCompiler)('when a library takes the signals that interrupt w
   });
 
   test('a wait that it catches midway is answered all the same, and gives a late grant back', async () => {
+    const takeSignals = compileSignalTaker();
     const file = tempLock();
     const guard = new FileLock(file).acquireSync();
     const actor = await Actor.process();
@@ -204,6 +210,7 @@ describe.skipIf(!hasCompiler)('when a library takes the signals that interrupt w
   });
 
   test('a worker whose wait it catches midway can be terminated at once', async () => {
+    const takeSignals = compileSignalTaker();
     const file = tempLock();
     const guard = new FileLock(file).acquireSync();
     const actor = await Actor.process();

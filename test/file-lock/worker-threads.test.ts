@@ -72,9 +72,8 @@ describe.each(Object.entries(endings))('a worker thread %s', (_name, end) => {
     await end(worker);
     await rejected;
     guard.release();
-    const tried = lock.tryAcquire();
-    expect(tried).not.toBeNull();
-    tried?.release();
+    // The thread of the wait may be granted it even now, and gives it back.
+    lock.acquireSync({ timeout: 5000 }).release();
     await expectFlat();
   });
 
