@@ -70,21 +70,29 @@ constexpr struct {
 struct Loaded {
   Environment* environment;
   uint64_t thread;
-  Napi::ObjectReference global;
-  Napi::ObjectReference exports;
+  napi_ref global;
+  napi_ref exports;
   Loaded* next;
 };
 
 Mutex loaded_mutex;
 Loaded* loaded = nullptr;
 
-// References of another thread must not be touched, so only those of this one are looked at.
-Loaded* FindLoaded(Napi::Env env) {
+napi_value ValueOf(napi_env env, napi_ref reference) {
+  napi_value value = nullptr;
+  napi_get_reference_value(env, reference, &value);
+  return value;
+}
+
+// Its exports, or null. References of another thread must not be touched, so only those of this one
+// are looked at.
+napi_value FindLoaded(Napi::Env env) {
   MutexHeld held(&loaded_mutex);
   for (Loaded* each = loaded; each != nullptr; each = each->next) {
-    if (each->thread == CurrentThread() && each->global.Value().StrictEquals(env.Global())) {
-      return each;
-    }
+    if (each->thread != CurrentThread()) continue;
+    bool is_same = false;
+    napi_strict_equals(env, ValueOf(env, each->global), env.Global(), &is_same);
+    if (is_same) return ValueOf(env, each->exports);
   }
   return nullptr;
 }
@@ -95,7 +103,7 @@ void Forget(Environment* environment) {
     if ((*at)->environment != environment) continue;
     Loaded* found = *at;
     *at = found->next;
-    delete found;
+    delete found;  // the runtime frees the references
     return;
   }
 }
@@ -116,7 +124,7 @@ bool HasFacadeOfLibuv(Napi::Env env) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  if (const Loaded* before = FindLoaded(env)) return before->exports.Value();
+  if (const napi_value before = FindLoaded(env)) return {env, before};
   KeepLoaded();
   if (HasFacadeOfLibuv(env)) LibuvIsFacade();
   Environment* environment = new Environment(env);
@@ -127,8 +135,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   }
   napi_set_named_property(env, exports, "lastRelease", environment->last_release());
   MutexHeld held(&loaded_mutex);
-  loaded = new Loaded{environment, CurrentThread(), Napi::Persistent(env.Global()),
-                      Napi::Persistent(exports), loaded};
+  loaded = new Loaded{environment, CurrentThread(), nullptr, nullptr, loaded};
+  napi_create_reference(env, env.Global(), 1, &loaded->global);
+  napi_create_reference(env, exports, 1, &loaded->exports);
   environment->OnEnd(Forget);
   return exports;
 }

@@ -156,7 +156,7 @@ class Environment {
   SharedNumber last_release_;
   Notifier* notifier_ = nullptr;
   napi_async_cleanup_hook_handle async_end_ = nullptr;
-  Napi::FunctionReference on_wait_ended_;
+  napi_ref on_wait_ended_ = nullptr;
   void (*on_end_)(Environment*) = nullptr;
 };
 

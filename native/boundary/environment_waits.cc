@@ -87,8 +87,8 @@ Napi::Value Environment::CancelWait(const Info& info) {
 Napi::Value Environment::PollWaits(const Info& info) { return Result(info, PollOnce()); }
 
 Napi::Value Environment::OnWaitEnded(const Info& info) {
-  on_wait_ended_ = Napi::Persistent(info[0].As<Napi::Function>());
-  on_wait_ended_.SuppressDestruct();  // kept as long as the runtime's environment lives
+  // Kept as long as the runtime's environment lives.
+  napi_create_reference(info.Env(), info[0], 1, &on_wait_ended_);
   notifier_ = new Notifier(
       info.Env(),
       [](Napi::Env env, void* self) { static_cast<Environment*>(self)->DeliverEnded(env); }, this);
@@ -146,7 +146,9 @@ bool Environment::Deliver(Napi::Env env, const Wait& wait) {
     napi_create_buffer_copy(env, wait.bytes.size(), wait.bytes.data(), nullptr, &arguments[2]);
   }
   napi_value taken = nullptr;
-  napi_call_function(env, env.Undefined(), on_wait_ended_.Value(), 3, arguments, &taken);
+  napi_value callback = nullptr;
+  napi_get_reference_value(env, on_wait_ended_, &callback);
+  napi_call_function(env, env.Undefined(), callback, 3, arguments, &taken);
   bool was_taken = false;
   napi_get_value_bool(env, taken, &was_taken);
   // The callback settles promises and should throw nothing. If it does, that is an uncaught
