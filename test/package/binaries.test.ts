@@ -13,7 +13,7 @@ const PREBUILDS = path.join(ROOT, 'prebuilds/');
  */
 const LIBC = new Set([
   // Memory and text. No memcpy: glibc has two of them.
-  ...['malloc', 'free', 'memmove', 'memset', 'strcmp', 'strdup', 'strlen', 'strrchr', 'abort'],
+  ...['malloc', 'free', 'memmove', 'memset', 'strchr', 'strcmp', 'strlen', 'strrchr', 'abort'],
   // Files.
   ...['open', 'openat', 'clock_gettime', 'close', 'pread', 'pwrite', 'unlinkat', 'flock', 'mkdir', 'fdatasync'],
   ...['fdopendir', 'readdir', 'closedir'],
