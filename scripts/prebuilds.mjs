@@ -28,6 +28,7 @@ function sources() {
       .filter((file) => statSync(path.join(ROOT, file)).isFile())
       .sort(),
     ...['node-addon-api', 'node-gyp', 'prebuildify'].map((name) => `node_modules/${name}/package.json`),
+    'scripts/cross.mjs',
     'scripts/toolchain.mjs',
   ];
 }
