@@ -53,6 +53,7 @@ function settings(root, target) {
   return {
     name: addon.target_name,
     sources: [...addon.sources, ...own.sources],
+    folders: own.include_dirs ?? [],
     defines: [...addon.defines, ...(own.defines ?? [])],
     flags: [...addon.cflags_cc, ...(own.cflags_cc ?? [])],
   };
@@ -95,12 +96,13 @@ const WINDOWS = [
 ];
 
 function compile(target, root, lib, source, object) {
-  const { name, defines, flags } = settings(root, target);
+  const { name, folders, defines, flags } = settings(root, target);
   const node = path.join(path.dirname(path.dirname(process.execPath)), 'include/node');
   if (!existsSync(path.join(node, 'node_api.h'))) throw new Error(`there is no ${node}/node_api.h`);
   const all = [...defines, `NODE_GYP_MODULE_NAME=${name}`, 'BUILDING_NODE_EXTENSION'].map((each) => `-D${each}`);
   const own = target.startsWith('win32') ? WINDOWS : ['-fPIC'];
   const includes = ['-isystem', path.join(root, 'node_modules/node-addon-api'), '-isystem', node];
+  includes.push(...folders.flatMap((folder) => ['-I', folder]));
   const args = [`--target=${TARGETS[target].triple}`, ...headers(target, lib), ...includes, ...LIBCXX, ...all];
   run('clang++', [...args, ...flags, ...own, '-c', source, '-o', object], { cwd: root });
 }
