@@ -10,6 +10,7 @@
 #include <signal.h>
 
 #include "../mutex.h"
+#include "../race_point.h"
 #include "../system/clock.h"
 #include "../system/threads.h"
 
@@ -113,6 +114,7 @@ class Timer {
 
   static void Ring(void* argument) {
     Timer* timer = static_cast<Timer*>(argument);
+    RacePoint();  // the timer is disarmed, or its thread ends
     MutexHeld held(&timer->mutex_);
     if (timer->is_armed_) pthread_kill(timer->thread_, kAlarmSignal);
   }
@@ -161,6 +163,7 @@ void Alarm::Destroy() {
 }
 
 bool Alarm::Set(int64_t monotonic_time) {
+  RacePoint();  // the wait has ended already
   const int64_t left = monotonic_time - MonotonicNanoseconds();
   ToTimer(timer_)->Arm(left > 0 ? left : 0);
   return true;
@@ -179,6 +182,7 @@ AlarmWindow::AlarmWindow(Alarm* alarm, int64_t first_ring)
 // The last ring is delivered here, since it could not be taken from what is pending: there is no
 // sigtimedwait, and sigwait would wait for ever if another thread's took it.
 AlarmWindow::~AlarmWindow() {
+  RacePoint();  // a ring comes late
   alarm_->Disarm();
   sigset_t pending;
   while (sigpending(&pending) == 0 && sigismember(&pending, kAlarmSignal) == 1) {

@@ -69,9 +69,10 @@ int Identify(int failed, const struct stat& from, Identified* found) {
 
 struct flock WholeFile(FcntlLock lock) {
   struct flock range = {};
-  range.l_type = lock == FcntlLock::kUnlock   ? F_UNLCK
-                 : lock == FcntlLock::kShared ? F_RDLCK
-                                              : F_WRLCK;
+  const int type = lock == FcntlLock::kUnlock   ? F_UNLCK
+                   : lock == FcntlLock::kShared ? F_RDLCK
+                                                : F_WRLCK;
+  range.l_type = static_cast<short>(type);
   range.l_whence = SEEK_SET;  // and length 0: to the end of the file, wherever that will be
   return range;
 }

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "../race_point.h"
 #include "../system/clock.h"
 
 namespace nfl {
@@ -58,6 +59,7 @@ void SleepNanoseconds(int64_t duration) {
 }
 
 void Park(std::atomic<uint32_t>* word, uint32_t expected, int64_t deadline) {
+  RacePoint();  // the wake-up comes before the sleep
   ParkingPlace* place = PlaceOf(word);
   pthread_mutex_lock(&place->mutex);
   // Whoever changes the word unparks afterwards, under this mutex: no change goes unnoticed.
@@ -73,6 +75,7 @@ void Park(std::atomic<uint32_t>* word, uint32_t expected, int64_t deadline) {
 }
 
 void UnparkAll(std::atomic<uint32_t>* word) {
+  RacePoint();  // whoever is to be woken is awake already, or gone
   ParkingPlace* place = PlaceOf(word);
   pthread_mutex_lock(&place->mutex);
   pthread_cond_broadcast(&place->unparked);
