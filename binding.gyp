@@ -91,6 +91,8 @@
             "native/posix/threads.cc",
             "native/darwin/alarm.cc",
             "native/darwin/files.cc",
+            "native/darwin/freestanding.cc",
+            "native/darwin/process.cc",
             "native/darwin/threads.cc"
           ],
           "xcode_settings": {
@@ -100,6 +102,12 @@
             "GCC_ENABLE_CPP_RTTI": "NO",
             "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
             "GCC_TREAT_WARNINGS_AS_ERRORS": "YES",
+            # The addon needs no library but libSystem, and exports what Node.js looks for.
+            "OTHER_LDFLAGS": [
+              "-nostdlib++",
+              "-Wl,-exported_symbol,_napi_register_module_v1",
+              "-Wl,-exported_symbol,_node_api_module_get_api_version_v1"
+            ],
             "MACOSX_DEPLOYMENT_TARGET": "11.0"
           }
         }]

@@ -6,8 +6,9 @@ export default defineConfig({
   resolve: { alias: [{ find: /^(?:\.\.\/)+lib\//, replacement: fileURLToPath(new URL('dist/', import.meta.url)) }] },
   test: {
     include: ['test/**/*.test.ts'],
-    // They need root and packages of the system: npm run test:environments.
-    exclude: ['test/environments/**'],
+    // The first need root and packages of the system: npm run test:environments. The others another addon: npm run
+    // test:darwin-shim.
+    exclude: ['test/environments/**', 'test/darwin-shim/**'],
     // Processes, so that each file has a main thread, descriptors and threads of its own to count.
     pool: 'forks',
     execArgv: ['--expose-gc'],

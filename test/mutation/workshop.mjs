@@ -26,18 +26,26 @@ const NOT_RUN = ['test/mutation/**', 'test/package/**', 'test/repo/**'];
 export class Workshop {
   #root = realpathSync(mkdtempSync(path.join(tmpdir(), 'native-file-lock-faults-')));
   #report = path.join(this.#root, 'report.json');
+  #config;
 
-  constructor() {
+  /** `binding` says how the addon is built, `config` how the tests are run. */
+  constructor({ binding = 'binding.gyp', config = 'vitest.config.mts' } = {}) {
+    this.#config = config;
     chmodSync(this.#root, 0o755); // some tests run the package as another user
     for (const name of readdirSync(ROOT)) {
       if (!NOT_COPIED.has(name)) cpSync(path.join(ROOT, name), path.join(this.#root, name), { recursive: true });
     }
+    cpSync(path.join(ROOT, binding), path.join(this.#root, 'binding.gyp'));
     symlinkSync(path.join(ROOT, 'node_modules'), path.join(this.#root, 'node_modules'));
     this.#nodeGyp('configure', 'build');
     execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
       cwd: this.#root,
       stdio: 'inherit',
     });
+  }
+
+  get root() {
+    return this.#root;
   }
 
   remove() {
@@ -95,6 +103,7 @@ export class Workshop {
       [
         'node_modules/vitest/vitest.mjs',
         'run',
+        `--config=${this.#config}`,
         ...files.map((file) => `test/${file}`),
         ...NOT_RUN.flatMap((pattern) => ['--exclude', pattern]),
         '--bail=1',
