@@ -62,7 +62,7 @@
             "native/posix/threads.cc",
             "native/linux/alarm.cc",
             "native/linux/files.cc",
-            "native/linux/freestanding.cc",
+            "native/freestanding.cc",
             "native/linux/threads.cc"
           ],
           "cflags_cc": ["-D_GLIBCXX_EXTERN_TEMPLATE=0", "-U_FORTIFY_SOURCE", "-fstack-protector-strong"],
