@@ -2,6 +2,12 @@
 
 #include "api.h"
 
+extern "C" {
+NTSYSAPI NTSTATUS NTAPI NtOpenKey(HANDLE* key, ACCESS_MASK access, OBJECT_ATTRIBUTES* object);
+NTSYSAPI NTSTATUS NTAPI NtQueryValueKey(HANDLE key, UNICODE_STRING* name, int what, void* value,
+                                        ULONG size, ULONG* length);
+}
+
 namespace nfl {
 namespace {
 
@@ -45,6 +51,47 @@ struct TimeOfDay {
 };
 constexpr SYSTEM_INFORMATION_CLASS kTimeOfDay = static_cast<SYSTEM_INFORMATION_CLASS>(3);
 
+// KEY_VALUE_PARTIAL_INFORMATION.
+struct Value {
+  ULONG index;
+  ULONG type;
+  ULONG length;
+  wchar_t data[128];
+};
+constexpr int kPartialInformation = 2;
+
+template <size_t size>
+UNICODE_STRING ToString(wchar_t (&text)[size]) {
+  constexpr USHORT kLength = (size - 1) * sizeof(wchar_t);
+  return {kLength, kLength, text};
+}
+
+// Made when Windows was installed. Copies of an installation can share it.
+size_t MachineGuid(char* identity, size_t size) {
+  static wchar_t key_name[] = L"\\Registry\\Machine\\SOFTWARE\\Microsoft\\Cryptography";
+  static wchar_t value_name[] = L"MachineGuid";
+  UNICODE_STRING name = ToString(key_name);
+  OBJECT_ATTRIBUTES object = {};
+  object.Length = sizeof object;
+  object.ObjectName = &name;
+  object.Attributes = OBJ_CASE_INSENSITIVE;
+  HANDLE key;
+  if (NtOpenKey(&key, KEY_QUERY_VALUE, &object) < 0) return 0;
+  name = ToString(value_name);
+  Value value;
+  ULONG length;
+  const NTSTATUS status =
+      NtQueryValueKey(key, &name, kPartialInformation, &value, sizeof value, &length);
+  CloseHandle(key);
+  if (status < 0 || value.type != REG_SZ) return 0;
+  size_t count = 0;
+  while (count < value.length / sizeof(wchar_t) && count < size && value.data[count] != 0) {
+    identity[count] = static_cast<char>(value.data[count]);
+    ++count;
+  }
+  return count;
+}
+
 }  // namespace
 
 ProcessState LookAtProcess(int64_t pid, uint64_t* start) {
@@ -75,6 +122,7 @@ size_t CommandOfProcess(int64_t pid, char* command, size_t size) {
   return static_cast<size_t>(written);
 }
 
+// Machines that start together have the same boot time, which comes from clocks that count seconds.
 size_t BootIdentity(char* identity, size_t size) {
   TimeOfDay found = {};
   if (NtQuerySystemInformation(kTimeOfDay, &found, sizeof found, nullptr) < 0) return 0;
@@ -85,7 +133,7 @@ size_t BootIdentity(char* identity, size_t size) {
   for (int digit = 0; digit < kDigits; ++digit) {
     identity[digit] = "0123456789abcdef"[(booted >> (60 - 4 * digit)) & 15];
   }
-  return kDigits;
+  return kDigits + MachineGuid(identity + kDigits, size - kDigits);
 }
 
 }  // namespace nfl
