@@ -27,9 +27,11 @@ void operator delete[](void* memory) noexcept { free(memory); }
 void operator delete(void* memory, size_t) noexcept { free(memory); }
 void operator delete[](void* memory, size_t) noexcept { free(memory); }
 
-namespace std {
-[[noreturn]] void __throw_length_error(const char*) { abort(); }
-[[noreturn]] void __throw_bad_function_call() { abort(); }
-[[noreturn]] void __throw_bad_alloc() { abort(); }
-[[noreturn]] void __throw_bad_array_new_length() { abort(); }
-}  // namespace std
+// What libstdc++ calls instead of throwing, by the names that the linker knows: the headers of
+// libc++ have some of these functions too, and differently.
+extern "C" {
+[[noreturn]] void _ZSt20__throw_length_errorPKc(const char*) { abort(); }
+[[noreturn]] void _ZSt25__throw_bad_function_callv() { abort(); }
+[[noreturn]] void _ZSt17__throw_bad_allocv() { abort(); }
+[[noreturn]] void _ZSt28__throw_bad_array_new_lengthv() { abort(); }
+}

@@ -18,8 +18,8 @@ enum class ProcessState {
 // booted. In a unit of the system's own; set if the state is kRunning.
 ProcessState LookAtProcess(int64_t pid, uint64_t* start);
 
-// Its command: the path of its executable. Returns the length, without a NUL; 0 where that cannot be
-// told.
+// Its command: the path of its executable. Returns the length, without a NUL; 0 where that cannot
+// be told.
 size_t CommandOfProcess(int64_t pid, char* command, size_t size);
 
 // What distinguishes this boot of this machine from every other. The same.
