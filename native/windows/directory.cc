@@ -43,8 +43,8 @@ OsError OpenBelow(const Directory& directory, const char* name, ACCESS_MASK acce
 OsError CheckDirectory(HANDLE file) {
   Described found;
   if (const DWORD failed = Describe(file, &found)) return Failure(Syscall::kFstat, failed);
-  if (found.is_link()) return {Syscall::kOpen, kIsLink};
-  return found.is_directory() ? OsError{} : OsError{Syscall::kOpen, kNotADirectory};
+  if (found.kind == Kind::kLink) return {Syscall::kOpen, kIsLink};
+  return found.kind == Kind::kDirectory ? OsError{} : OsError{Syscall::kOpen, kNotADirectory};
 }
 
 }  // namespace

@@ -9,15 +9,21 @@
 
 namespace nfl {
 
-// Exceptions apart, what each of these gives is 0 or an error of GetLastError.
+enum class Kind {
+  kRegular,
+  kDirectory,
+  kLink,  // a symbolic link or a junction, of either
+  kOther,
+};
 
+// What both give is 0 or an error of GetLastError.
 struct Described {
   FileStatus status;
-  DWORD attributes = 0;
-  bool is_directory() const { return (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0; }
-  bool is_link() const { return (attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0; }
+  Kind kind = Kind::kOther;
 };
 DWORD Describe(HANDLE file, Described* described);
+// Follows no link in the last component. Nobody's way of sharing bars those who only look.
+DWORD DescribeNamed(const WideText& path, Described* described);
 
 // INVALID_HANDLE_VALUE and GetLastError, as CreateFileW. Children never inherit it. Follows a link
 // in the last component only where `flags` do not say FILE_FLAG_OPEN_REPARSE_POINT.

@@ -27,10 +27,11 @@ Opened Refusal(const WideText& path, DWORD failed, bool is_being_removed, OsErro
     return Opened::kReplaced;
   }
   if (failed == ERROR_PATH_NOT_FOUND || failed == ERROR_FILE_NOT_FOUND) return Opened::kNoParent;
-  const DWORD attributes = GetFileAttributesW(path.text());
-  if (attributes == INVALID_FILE_ATTRIBUTES) return Opened::kFailed;
-  if ((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0) error->number = kIsDirectory;
-  if ((attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0) error->number = kIsLink;
+  Described found;
+  if (DescribeNamed(path, &found) != 0) return Opened::kFailed;
+  if (found.kind == Kind::kOther) return Opened::kNotAFile;
+  if (found.kind == Kind::kDirectory) error->number = kIsDirectory;
+  if (found.kind == Kind::kLink) error->number = kIsLink;
   return Opened::kFailed;
 }
 
@@ -94,15 +95,13 @@ Opened OpenFile::OpenToRead(const char* path, OsError* error) {
 // What was opened. Closes it unless it can be a lock file.
 Opened OpenFile::Identify(OsError* error) {
   const HANDLE file = ToHandle(handle_);
-  if (GetFileType(file) != FILE_TYPE_DISK) {
-    Close();
-    return Opened::kNotAFile;
-  }
   Described found;
-  const DWORD failed = Describe(file, &found);
-  if (failed != 0 || found.is_link()) {
-    *error = failed != 0 ? Failure(Syscall::kFstat, failed) : OsError{Syscall::kOpen, kIsLink};
+  const bool is_on_disk = GetFileType(file) == FILE_TYPE_DISK;
+  const DWORD failed = is_on_disk ? Describe(file, &found) : 0;
+  if (failed != 0 || found.kind != Kind::kRegular) {
     Close();
+    if (failed == 0 && found.kind != Kind::kLink) return Opened::kNotAFile;
+    *error = failed != 0 ? Failure(Syscall::kFstat, failed) : OsError{Syscall::kOpen, kIsLink};
     return Opened::kFailed;
   }
   identity_ = found.status.identity;
@@ -175,23 +174,13 @@ OsError OpenFile::Unlock() {
 }
 
 Named OpenFile::IsNamedBy(const char* path, OsError* error) const {
-  constexpr DWORD kAnything = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS;
-  const WideText wide(path);
-  // Nobody's way of sharing bars those who only look.
-  const HANDLE file = OpenShared(wide, FILE_READ_ATTRIBUTES, OPEN_EXISTING, kAnything);
-  if (file == INVALID_HANDLE_VALUE) {
-    const DWORD failed = GetLastError();
-    if (IsBeingRemoved(failed)) return Named::kNo;
-    *error = Failure(Syscall::kStat, failed);
-    const bool is_missing = error->number == kNoEntry || error->number == kNotADirectory;
-    return is_missing ? Named::kNo : Named::kUnknown;
-  }
   Described found;
-  const DWORD failed = Describe(file, &found);
-  CloseHandle(file);
+  const DWORD failed = DescribeNamed(WideText(path), &found);
   if (failed == 0) return found.status.identity == identity_ ? Named::kYes : Named::kNo;
+  if (IsBeingRemoved(failed)) return Named::kNo;
   *error = Failure(Syscall::kStat, failed);
-  return Named::kUnknown;
+  const bool is_missing = error->number == kNoEntry || error->number == kNotADirectory;
+  return is_missing ? Named::kNo : Named::kUnknown;
 }
 
 Named OpenFile::IsLockedUnder(const char* path, Mode, OsError* error) const {
