@@ -90,7 +90,7 @@ Outcome Race(Waits* waits, LockFile* holder, LockFile&& waiter, Mode mode, LockF
   Spin(Random(3000));
   if (kind == 3) {
     pending_locks::OnNextCancel(UnlockFile, holder);
-  } else if (kind != 1) {
+  } else if (kind == 2 || (kind == 0 && Random(4) != 0)) {
     UnlockFile(holder);
     Spin(Random(2000));
   }
