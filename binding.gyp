@@ -63,7 +63,7 @@
             "native/posix/threads.cc",
             "native/linux/alarm.cc",
             "native/linux/files.cc",
-            "native/linux/freestanding.cc",
+            "native/freestanding.cc",
             "native/linux/process.cc",
             "native/linux/threads.cc"
           ],
@@ -81,6 +81,29 @@
             ["target_arch=='arm64'", {"cflags_cc": ["-mno-outline-atomics"]}]
           ]
         }],
+        ["OS=='win'", {
+          "include_dirs": ["native/windows"],
+          "sources": [
+            "native/freestanding.cc",
+            "native/windows/alarm.cc",
+            "native/windows/directory.cc",
+            "native/windows/error_number.cc",
+            "native/windows/files.cc",
+            "native/windows/host_api.cc",
+            "native/windows/open_file.cc",
+            "native/windows/parent_directory.cc",
+            "native/windows/process.cc",
+            "native/windows/threads.cc"
+          ],
+          "defines": [
+            # Called through variables: see native/windows/host_api.cc.
+            "NAPI_EXTERN=__declspec(dllimport)",
+            "USING_UV_SHARED=1",
+            # Else node-addon-api uses std::mutex for what is not used here.
+            "NAPI_HAS_THREADS=0"
+          ],
+          "libraries": ["-lkernel32", "-lntdll", "-lmsvcrt", "-lsynchronization"]
+        }],
         ["OS=='mac'", {
           "include_dirs": ["native/posix"],
           "sources": [
@@ -91,7 +114,7 @@
             "native/posix/threads.cc",
             "native/darwin/alarm.cc",
             "native/darwin/files.cc",
-            "native/darwin/freestanding.cc",
+            "native/freestanding.cc",
             "native/darwin/process.cc",
             "native/darwin/threads.cc"
           ],

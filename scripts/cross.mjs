@@ -89,8 +89,6 @@ const WINDOWS = [
   '-DWIN32_LEAN_AND_MEAN',
   '-DNOMINMAX',
   '-DUNICODE',
-  // Node-API's functions are the addon's own there, which call those of the process: see native/windows/host_api.cc.
-  '-DNAPI_EXTERN=',
   // The calling convention wants them, for whoever walks the stack.
   '-fasynchronous-unwind-tables',
 ];
@@ -134,8 +132,8 @@ function importLibrary(target, lib, folder, dll) {
 function linkWindows(target, lib, folder, objects, output) {
   const libraries = DLLS.map((each) => importLibrary(target, lib, folder, each));
   const exports = EXPORTS.map((each) => `/export:${each}`);
-  // Without an entry point: there is nothing to initialize. The time stamp is a hash of the file.
-  const kind = ['/dll', '/noentry', '/nodefaultlib', '/lldmingw', `/machine:${TARGETS[target].machine}`];
+  // The entry point is native/windows/host_api.cc's. The time stamp is a hash of the file.
+  const kind = ['/dll', '/entry:DllMain', '/nodefaultlib', '/lldmingw', `/machine:${TARGETS[target].machine}`];
   const form = ['/brepro', '/opt:ref', '/opt:icf', `/out:${output}`];
   run('lld-link', [...kind, ...form, ...exports, ...objects, ...libraries]);
 }

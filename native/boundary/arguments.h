@@ -69,11 +69,10 @@ struct Bytes {
 class CopiedPath {
  public:
   CopiedPath(const Info& info, size_t index) {
-    constexpr size_t kSize = kLongestPath + 4;
-    text_ = static_cast<char*>(malloc(kSize));
+    text_ = static_cast<char*>(malloc(PathBuffer::kSize));
     if (text_ == nullptr) abort();
     size_t length = 0;
-    napi_get_value_string_utf8(info.Env(), info[index], text_, kSize, &length);
+    napi_get_value_string_utf8(info.Env(), info[index], text_, PathBuffer::kSize, &length);
   }
   ~CopiedPath() { free(text_); }
   CopiedPath(const CopiedPath&) = delete;

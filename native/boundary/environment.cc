@@ -33,13 +33,12 @@ int Environment::Settle(int handle, Outcome outcome, const OsError& error) {
 void Environment::NoteRelease() { last_release_.Set(NowInMilliseconds()); }
 
 napi_value Environment::Open(const Call& call) {
-  // With room to see that it is longer: it is cut before a character of up to 4 bytes.
-  char path[kLongestPath + 4];
+  PathBuffer path;
   OsError error = PathIsTooLong();
   LockFile file;
   Outcome outcome = Outcome::kFailed;
-  if (call.Text(0, path, sizeof path) < kLongestPath) {
-    const Opening opening = {path, static_cast<unsigned>(call.Int(1)),
+  if (call.Text(0, path.text(), PathBuffer::kSize) < kLongestPath) {
+    const Opening opening = {path.text(), static_cast<unsigned>(call.Int(1)),
                              static_cast<Mechanism>(call.Int(2)), call.Bool(3), call.Bool(4)};
     outcome = file.Open(opening, &error);
   }

@@ -30,7 +30,7 @@ Napi::Value Environment::LookAtProcess(const Info& info) {
 }
 
 Napi::Value Environment::CommandOfProcess(const Info& info) {
-  char command[4096];
+  char command[2048];
   return Text(info, command, nfl::CommandOfProcess(Int(info, 0), command, sizeof command));
 }
 

@@ -51,7 +51,7 @@ class AlarmWindow {
  private:
   Alarm* alarm_;
   bool will_ring_;
-  uint64_t saved_ = 0;
+  [[maybe_unused]] uint64_t saved_ = 0;  // a mask of signals; of none on Windows
 };
 
 }  // namespace nfl

@@ -129,8 +129,8 @@ class OpenFile {
   FileIdentity identity_;
   FileSystem system_;
   Mechanism mechanism_ = Mechanism::kFlock;
-  unsigned permissions_ = 0;
-  int write_error_ = 0;  // why it is not open for writing
+  [[maybe_unused]] unsigned permissions_ = 0;  // of a file that is made on a server
+  [[maybe_unused]] int write_error_ = 0;       // why it is not open for writing
   bool writable_ = false;
 };
 

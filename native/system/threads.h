@@ -36,7 +36,7 @@ class SignalsBlocked {
   SignalsBlocked& operator=(const SignalsBlocked&) = delete;
 
  private:
-  uint64_t saved_ = 0;
+  [[maybe_unused]] uint64_t saved_ = 0;  // a mask of signals; of none on Windows
 };
 
 }  // namespace nfl

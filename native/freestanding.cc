@@ -27,11 +27,13 @@ void operator delete[](void* memory) noexcept { free(memory); }
 void operator delete(void* memory, size_t) noexcept { free(memory); }
 void operator delete[](void* memory, size_t) noexcept { free(memory); }
 
-// Names that are libstdc++'s to define: NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl58-cpp)
-namespace std {
-[[noreturn]] void __throw_length_error(const char*) { abort(); }
-[[noreturn]] void __throw_bad_function_call() { abort(); }
-[[noreturn]] void __throw_bad_alloc() { abort(); }
-[[noreturn]] void __throw_bad_array_new_length() { abort(); }
-}  // namespace std
-// NOLINTEND(bugprone-reserved-identifier,cert-dcl58-cpp)
+// What libstdc++ calls instead of throwing, by the names that the linker knows: the headers of
+// libc++ have some of these functions too, and differently.
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+extern "C" {
+[[noreturn]] void _ZSt20__throw_length_errorPKc(const char*) { abort(); }
+[[noreturn]] void _ZSt25__throw_bad_function_callv() { abort(); }
+[[noreturn]] void _ZSt17__throw_bad_allocv() { abort(); }
+[[noreturn]] void _ZSt28__throw_bad_array_new_lengthv() { abort(); }
+}
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)

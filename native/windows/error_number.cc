@@ -1,0 +1,84 @@
+#include "error_number.h"
+
+namespace nfl {
+namespace {
+
+// libuv has no ESTALE; that of Linux is none of its numbers.
+constexpr int kStale = 116;
+
+// What files and locks can meet, with the names that libuv gives (uv_translate_sys_error), and some
+// that it has none for.
+constexpr struct {
+  DWORD error;
+  int number;
+} kNumbers[] = {
+    {ERROR_ACCESS_DENIED, UV__EPERM},
+    {ERROR_PRIVILEGE_NOT_HELD, UV__EPERM},
+    {ERROR_NOACCESS, UV__EACCES},
+    {ERROR_CANT_ACCESS_FILE, UV__EACCES},
+    {ERROR_NETWORK_ACCESS_DENIED, UV__EACCES},
+    {ERROR_LOGON_FAILURE, UV__EACCES},
+    {ERROR_FILE_NOT_FOUND, UV__ENOENT},
+    {ERROR_PATH_NOT_FOUND, UV__ENOENT},
+    {ERROR_INVALID_NAME, UV__ENOENT},
+    {ERROR_INVALID_DRIVE, UV__ENOENT},
+    {ERROR_BAD_PATHNAME, UV__ENOENT},
+    {ERROR_BAD_NETPATH, UV__ENOENT},
+    {ERROR_BAD_NET_NAME, UV__ENOENT},
+    {ERROR_MOD_NOT_FOUND, UV__ENOENT},
+    {ERROR_DIRECTORY, UV__ENOTDIR},
+    {ERROR_ALREADY_EXISTS, UV__EEXIST},
+    {ERROR_FILE_EXISTS, UV__EEXIST},
+    {ERROR_DIR_NOT_EMPTY, UV__ENOTEMPTY},
+    {ERROR_FILENAME_EXCED_RANGE, UV__ENAMETOOLONG},
+    {ERROR_BUFFER_OVERFLOW, UV__ENAMETOOLONG},
+    {ERROR_CANT_RESOLVE_FILENAME, UV__ELOOP},
+    {ERROR_SHARING_VIOLATION, UV__EBUSY},
+    {ERROR_LOCK_VIOLATION, UV__EBUSY},
+    {ERROR_DELETE_PENDING, UV__EBUSY},
+    {ERROR_PIPE_BUSY, UV__EBUSY},
+    {ERROR_WRITE_PROTECT, UV__EROFS},
+    {ERROR_DISK_FULL, UV__ENOSPC},
+    {ERROR_HANDLE_DISK_FULL, UV__ENOSPC},
+    {1295, UV__ENOSPC},  // ERROR_DISK_QUOTA_EXCEEDED
+    {ERROR_TOO_MANY_OPEN_FILES, UV__EMFILE},
+    {ERROR_NOT_ENOUGH_MEMORY, UV__ENOMEM},
+    {ERROR_OUTOFMEMORY, UV__ENOMEM},
+    {ERROR_NO_SYSTEM_RESOURCES, UV__ENOMEM},
+    {ERROR_NOT_ENOUGH_QUOTA, UV__ENOMEM},
+    {ERROR_INVALID_HANDLE, UV__EBADF},
+    {ERROR_INVALID_PARAMETER, UV__EINVAL},
+    {ERROR_INVALID_FUNCTION, UV__EISDIR},
+    {ERROR_NOT_SUPPORTED, UV__ENOTSUP},
+    {ERROR_CALL_NOT_IMPLEMENTED, UV__ENOSYS},
+    {ERROR_OPERATION_ABORTED, UV__ECANCELED},
+    {ERROR_NOT_SAME_DEVICE, UV__EXDEV},
+    {ERROR_SEM_TIMEOUT, UV__ETIMEDOUT},
+    {ERROR_NETNAME_DELETED, UV__ECONNRESET},
+    {ERROR_NETWORK_UNREACHABLE, UV__ENETUNREACH},
+    {ERROR_HOST_UNREACHABLE, UV__EHOSTUNREACH},
+    {ERROR_CRC, UV__EIO},
+    {ERROR_IO_DEVICE, UV__EIO},
+    {ERROR_GEN_FAILURE, UV__EIO},
+    {ERROR_FILE_INVALID, UV__EIO},
+    {ERROR_DISK_CORRUPT, UV__EIO},
+    {ERROR_FILE_CORRUPT, UV__EIO},
+    {ERROR_DEVICE_NOT_CONNECTED, UV__EIO},
+    {ERROR_NOT_READY, UV__EIO},
+    {ERROR_UNEXP_NET_ERR, UV__EIO},
+};
+
+}  // namespace
+
+int NumberOf(DWORD error) {
+  for (const auto& known : kNumbers) {
+    if (known.error == error) return -known.number;
+  }
+  return -UV__UNKNOWN;
+}
+
+OsError PathIsTooLong() { return {Syscall::kOpen, -UV__ENAMETOOLONG}; }
+OsError IsReplacedAlways() { return {Syscall::kStat, kStale}; }
+OsError IsClosedElsewhere() { return {Syscall::kFstat, -UV__EBADF}; }
+
+}  // namespace nfl
