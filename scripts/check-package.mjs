@@ -18,8 +18,8 @@ import path from 'node:path';
 
 const ROOT = path.join(import.meta.dirname, '..');
 const TOOLS = path.join(ROOT, 'build/tools');
-/** In bytes, unpacked: about half of it are the binaries of Linux, and each of them has a limit of its own. */
-const LIMIT = 512 * 1024;
+/** In bytes, unpacked: more than half of it are binaries of six targets, and each of them has a limit of its own. */
+const LIMIT = 840 * 1024;
 const TYPES = '20.19.43';
 const MODULES = [
   { module: 'commonjs' },

@@ -9,7 +9,7 @@ import path from 'node:path';
 export const ROOT = path.join(import.meta.dirname, '..');
 export const HOST = `${process.platform}-${process.arch}`;
 /** The targets whose binaries are in the tree. */
-export const LINUX = ['linux-x64', 'linux-arm64'];
+export const TARGETS = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64', 'win32-x64', 'win32-arm64'];
 
 const FOLDER = path.join(ROOT, 'prebuilds');
 const BINARIES = path.join(FOLDER, 'SHA256SUMS');

@@ -98,7 +98,7 @@ test('one folder includes Node-API, and does so through node-addon-api', () => {
 });
 
 test('one file includes libuv', () => {
-  expect(filesThat(native, /#include\s*[<"]uv/)).toEqual(['native/libuv.cc']);
+  expect(filesThat(native, /#include\s*[<"]uv\.h/)).toEqual(['native/libuv.cc']);
 });
 
 test('one file loads the addon', () => {
