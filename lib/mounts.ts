@@ -23,6 +23,7 @@ let mounts: readonly Mount[] = [];
 let readAt = Number.NEGATIVE_INFINITY;
 
 function readMounts(): Mount[] {
+  if (process.platform !== 'linux') return [];
   let text: string;
   try {
     text = readFileSync(TABLE, 'utf8');

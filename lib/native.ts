@@ -2,6 +2,9 @@ import path from 'node:path';
 import { loadAddon } from './addon-loader.js';
 import { type LockError, notAFile, systemError } from './errors.js';
 
+/** As in native/system/open_file.h. */
+export const HOLDINGS = ['none', 'shared', 'exclusive', 'unknown'] as const;
+
 /** A negative number is a failure; see {@link failure}. */
 type Result = number;
 
@@ -27,7 +30,10 @@ export interface Native {
   confirm(handle: number): Result;
   /** The same, and whether the descriptor is still this file's; a failure if the check fails. Closes nothing. */
   verify(handle: number): Result;
+  /** The descriptor of a locked file; -1 where the system has none. */
   descriptor(handle: number): number;
+  /** How a file is locked, for what there is no table of the kernel: one of {@link HOLDINGS} by its index, or a failure. */
+  lookAtLock(path: string): Result;
   waitHere(handle: number, exclusive: boolean, milliseconds: number): Result;
   conflictsWithOwn(handle: number, exclusive: boolean): boolean;
   isSameLock(wait: number, handle: number): boolean;

@@ -204,6 +204,11 @@ export function checkOnWait(value: unknown): AcquireOptions['onWait'] {
 }
 
 /** The absolute path that a string or a file URL names. */
+/** Whether a path of Windows names a stream of a file, whose lock would not meet that of the file. */
+export function namesStream(absolute: string): boolean {
+  return absolute.slice(path.win32.parse(absolute).root.length).includes(':');
+}
+
 export function checkPath(value: unknown, name: string): string {
   const text = value instanceof URL ? fileURLToPath(value) : value;
   if (typeof text !== 'string') {
@@ -212,5 +217,9 @@ export function checkPath(value: unknown, name: string): string {
   if (text === '' || text.includes('\0')) {
     throw invalidArgument('VALUE', `The "${name}" argument must be a path without NUL bytes, and not empty`);
   }
-  return path.resolve(text);
+  const resolved = path.resolve(text);
+  if (process.platform === 'win32' && namesStream(resolved)) {
+    throw invalidArgument('VALUE', `The "${name}" argument must be the path of a file, and not of one of its streams`);
+  }
+  return resolved;
 }

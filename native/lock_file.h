@@ -50,6 +50,7 @@ class LockFile {
   // Another descriptor of the same open file, to verify it by: it is not known to hold a lock, so
   // that closing it frees none. Not open if there is none to be had.
   LockFile Duplicate() const;
+  Holding LookAtLock() const { return file_.LookAtLock(); }
   // Both return the number of bytes moved, or -1 and the error. What is written to a server is
   // there afterwards.
   int Read(void* buffer, size_t size, int64_t position, OsError* error) const;

@@ -160,7 +160,8 @@ export class Guard implements LockGuard {
   get fd(): number | null {
     if (!this.#held) return null;
     this.exposed = true;
-    return this.file.descriptor(this.handle);
+    const descriptor = this.file.descriptor(this.handle);
+    return descriptor === -1 ? null : descriptor; // Windows has none
   }
 
   get lost(): AbortSignal {

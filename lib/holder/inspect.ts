@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { fromFileSystemError, LockError, notAFile, systemError } from '../errors.js';
 import { kernelWaitsOf } from '../kernel-waits.js';
 import type { LockMechanism, LockMode } from '../lock-mode.js';
-import { failure, GRANTED, loadNative, toNativePath } from '../native.js';
+import { failure, GRANTED, HOLDINGS, loadNative, toNativePath } from '../native.js';
 import { FIRST_BYTE, type HolderRecord, holderOf, parseRecord, RECORD_LIMIT } from './holder-record.js';
 import {
   type FileIdentity,
@@ -233,6 +233,14 @@ function inspectFile(
   if (isComplete && recorded?.running !== null) {
     return reportOf(path, 'free', { holder: recorded, waiting, abandoned: recorded !== null });
   }
+  const holding = table === null ? holdingOf(path) : 'unknown';
+  if (holding === 'none') return reportOf(path, 'free', { holder: recorded, abandoned: recorded !== null });
+  if (holding !== 'unknown') {
+    const recordedHere = holding === 'exclusive' && recorded?.running !== false ? recorded : null;
+    const holder = heldHere === null ? recordedHere : holderOfPid(process.pid);
+    const holders = holder === null ? [] : [holder];
+    return reportOf(path, 'held', { mode: holding, holder, holders, abandoned: false });
+  }
   // The kernel does not tell. Then a guard of this thread is known, and a recorded holder that still runs is
   // believed where there is no table at all; any other holder may have recorded nothing.
   const holder = heldHere === null ? recorded : holderOfPid(process.pid);
@@ -241,6 +249,11 @@ function inspectFile(
   }
   const holders = holder === null ? [] : [holder];
   return reportOf(path, 'held', { mode: heldHere ?? 'exclusive', holder, holders, waiting, abandoned: false });
+}
+
+/** Where there is no table: macOS tells of every lock, Windows of the exclusive ones. */
+function holdingOf(path: string): (typeof HOLDINGS)[number] {
+  return HOLDINGS[loadNative(path).lookAtLock(toNativePath(path))] ?? 'unknown';
 }
 
 function missing(path: string): LockReport {

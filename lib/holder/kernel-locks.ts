@@ -14,6 +14,8 @@ import { seesEveryProcess } from './process-info.js';
  * (OFDLCK) has no process: -1.
  */
 const TABLE = '/proc/locks';
+/** Elsewhere there is none; and under Wine it is that of the system below, where Windows' locks are others. */
+const HAS_TABLE = process.platform === 'linux';
 const LINE = /^\d+: *(-> )?(FLOCK|OFDLCK|POSIX) +\S+ +(READ|WRITE) +(-?\d+)/;
 /** In bytes. The kernel fills a page at a time, and more only for a lock with many waiters. */
 const PIECE = 64 * 1024;
@@ -76,6 +78,7 @@ function tableOf(pieces: readonly string[]): LockTable {
 
 /** Null where there is none (another system, /proc not mounted or not permitted). Can block for 10 ms. */
 export function readTableSync(): LockTable | null {
+  if (!HAS_TABLE) return null;
   try {
     const file = openSync(TABLE, 'r');
     try {
@@ -115,6 +118,7 @@ export function readTable(): Promise<LockTable | null> {
  * none of its threads can be started, its first use ends the process.
  */
 async function readTableOffThread(): Promise<LockTable | null> {
+  if (!HAS_TABLE) return null;
   const native = loadNative(TABLE);
   const { outcome, content } = await kernelWaitsOf(native).ask((_, handle) => native.startReadAll(handle, TABLE));
   if (outcome !== GRANTED || content === undefined) return null;

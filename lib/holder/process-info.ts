@@ -54,7 +54,9 @@ function readOr<T>(read: () => T, otherwise: T): T {
   }
 }
 
+/** 0 where there are none. */
 function pidNamespace(): bigint {
+  if (process.platform !== 'linux') return 0n;
   const link = readOr(() => readlinkSync('/proc/self/ns/pid'), '');
   return BigInt(/^pid:\[(\d+)\]$/.exec(link)?.[1] ?? 0);
 }

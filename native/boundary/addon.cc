@@ -35,6 +35,7 @@ constexpr struct {
     {"close", CallHot<&Environment::Close>},
     {"isWritable", CallMethod<&Environment::IsWritable>},
     {"isOnNetwork", CallMethod<&Environment::IsOnNetwork>},
+    {"lookAtLock", CallMethod<&Environment::LookAtLock>},
     {"verify", CallMethod<&Environment::Verify>},
     {"descriptor", CallMethod<&Environment::Descriptor>},
     {"read", CallMethod<&Environment::Read>},

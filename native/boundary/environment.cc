@@ -85,6 +85,15 @@ Napi::Value Environment::IsOnNetwork(const Info& info) {
   return Result(info, FileOf(info, 0).file.on_network());
 }
 
+Napi::Value Environment::LookAtLock(const Info& info) {
+  const CopiedPath path(info, 0);
+  LockFile file;
+  OsError error;
+  const Outcome outcome = file.OpenToRead(path.text(), &error);
+  return Result(info, outcome == Outcome::kBusy ? static_cast<int>(file.LookAtLock())
+                                                : ResultNumber(outcome, error));
+}
+
 Napi::Value Environment::Verify(const Info& info) {
   OsError error;
   const Outcome outcome = FileOf(info, 0).file.Verify(&error);

@@ -53,6 +53,8 @@ class Environment {
   Napi::Value IsWritable(const Napi::CallbackInfo& info);
   // isOnNetwork(handle): whether it is on a server.
   Napi::Value IsOnNetwork(const Napi::CallbackInfo& info);
+  // lookAtLock(path): a Holding (system/open_file.h), or a failure. Opens the file for reading.
+  Napi::Value LookAtLock(const Napi::CallbackInfo& info);
   // verify(handle): whether a locked file is still the one that its path names, and its descriptor
   // still this file: kGranted, kReplaced or a failure. Changes nothing.
   Napi::Value Verify(const Napi::CallbackInfo& info);

@@ -142,13 +142,32 @@ int SyncData(int fd) {
 }
 
 // The kernel keeps the locks of flock(2), of fcntl(2), and of both its kinds, in one list for each
-// file, and this call looks through all of it.
-int FcntlTest(int fd, FcntlLock lock) {
+// file, and this call looks through all of it: 0 and a type (F_UNLCK: none), or an errno.
+namespace {
+
+int FindConflict(int fd, FcntlLock lock, short* type) {
   struct flock range = WholeFile(lock);
   while (fcntl(fd, F_OFD_GETLK, &range) == -1) {
     if (errno != EINTR) return errno;
   }
-  return range.l_type == F_UNLCK ? 0 : EAGAIN;
+  *type = range.l_type;
+  return 0;
+}
+
+}  // namespace
+
+int FcntlTest(int fd, FcntlLock lock) {
+  short type = F_UNLCK;
+  const int number = FindConflict(fd, lock, &type);
+  return number == 0 && type != F_UNLCK ? EAGAIN : number;
+}
+
+Holding LookAtLock(int fd) {
+  short type = F_UNLCK;
+  if (FindConflict(fd, FcntlLock::kExclusive, &type) != 0) return Holding::kUnknown;
+  return type == F_UNLCK   ? Holding::kNone
+         : type == F_RDLCK ? Holding::kShared
+                           : Holding::kExclusive;
 }
 
 int FcntlTry(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLK, lock); }

@@ -227,4 +227,7 @@ int FcntlWait(int fd, FcntlLock lock) { return FcntlCall(fd, F_OFD_SETLKW, lock)
 
 bool MechanismsExclude() { return false; }
 
+// Those of flock(2) are in the kernel's table only: lib/holder/kernel-locks.ts.
+Holding LookAtLock(int) { return Holding::kUnknown; }
+
 }  // namespace nfl

@@ -34,6 +34,9 @@ int AskServer(const char* directory);
 int IdentifyOnServer(int directory, const char* path, Identified* found);
 int SyncData(int fd);  // fdatasync(2), again after EINTR
 
+// How others have it locked; by whichever mechanism, or kUnknown.
+Holding LookAtLock(int fd);
+
 // Open-file-description locks over the whole file (fcntl(2)): never the process-owned F_SETLK,
 // which any close() of the file in this process would drop.
 enum class FcntlLock { kShared, kExclusive, kUnlock };

@@ -236,6 +236,8 @@ Named OpenFile::IsLockedUnder(const char* path, Mode mode, OsError* error) const
   return Named::kUnknown;
 }
 
+Holding OpenFile::LookAtLock() const { return nfl::LookAtLock(descriptor()); }
+
 int OpenFile::Read(void* buffer, size_t size, int64_t position, OsError* error) const {
   ssize_t count;
   do {

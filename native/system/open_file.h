@@ -69,6 +69,9 @@ enum class Attempt {
   kFailed,
 };
 
+// How a file is locked.
+enum class Holding { kNone, kShared, kExclusive, kUnknown };
+
 // Whether a path names an open file.
 enum class Named { kYes, kNo, kUnknown };
 
@@ -105,6 +108,9 @@ class OpenFile {
   // The same of a file that is locked in `mode`, and whether it still is, as far as that can be
   // told. Makes nothing.
   Named IsLockedUnder(const char* path, Mode mode, OsError* error) const;
+
+  // How others have it locked, as far as the system tells without a lock of our own.
+  Holding LookAtLock() const;
 
   // Both return the number of bytes moved, or -1 and the error. What is written (at the file's
   // start) to a server is there afterwards.

@@ -187,6 +187,15 @@ Named OpenFile::IsLockedUnder(const char* path, Mode, OsError* error) const {
   return IsNamedBy(path, error);
 }
 
+// Its lock is mandatory: nobody else reads what is locked exclusively. What can be read may be
+// locked by readers, or not at all; and beyond the end of a file nothing is looked at.
+Holding OpenFile::LookAtLock() const {
+  char byte;
+  OsError error;
+  if (Read(&byte, 1, 0, &error) != -1) return Holding::kUnknown;
+  return error.number == NumberOf(ERROR_LOCK_VIOLATION) ? Holding::kExclusive : Holding::kUnknown;
+}
+
 int OpenFile::Read(void* buffer, size_t size, int64_t position, OsError* error) const {
   const HANDLE file = ToHandle(handle_);
   OVERLAPPED request = {};

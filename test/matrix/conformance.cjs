@@ -285,8 +285,10 @@ const CHECKS = {
     assert.strictEqual(holder.pid, child.pid);
     assert.strictEqual(holder.thisProcess, false);
     await child.kill();
-    assert.strictEqual(lock.inspect().state, 'free');
-    assert.strictEqual(lock.inspect().abandoned, true);
+    // Windows does not tell whether somebody reads under it; the record tells who ended.
+    const after = process.platform === 'win32' ? ['unknown', null] : ['free', true];
+    assert.deepStrictEqual([lock.inspect().state, lock.inspect().abandoned], after);
+    assert.strictEqual(lock.inspect().holder.running, false);
     const second = await lock.acquire();
     assert.strictEqual(second.previousHolder.pid, child.pid);
     assert.ok(second.fencingToken > first.fencingToken);
@@ -392,15 +394,30 @@ const CHECKS = {
   },
 
   'errors have system error codes': async (folder) => {
-    fs.symlinkSync('nowhere', path.join(folder, 'link'));
+    const link = path.join(folder, 'link');
+    let hasLinks = true;
+    try {
+      fs.symlinkSync('nowhere', link);
+      hasLinks = fs.lstatSync(link).isSymbolicLink();
+    } catch {
+      hasLinks = false; // without the privilege, on Windows; Wine makes a file
+    }
     assert.throws(() => new FileLock(folder).tryAcquire(), { code: 'EISDIR' });
-    await assert.rejects(new FileLock(path.join(folder, 'link')).acquire(), { code: 'ELOOP', syscall: 'open' });
+    if (hasLinks) await assert.rejects(new FileLock(link).acquire(), { code: 'ELOOP', syscall: 'open' });
     await assert.rejects(new FileLock(path.join(folder, 'lock')).acquire({ timeout: -1 }), {
       name: 'TypeError',
       code: 'ERR_INVALID_ARG_VALUE',
     });
   },
 };
+
+function remove(folder) {
+  try {
+    fs.rmSync(folder, { recursive: true, force: true });
+  } catch (error) {
+    if (process.platform !== 'win32') throw error; // a file is open in a process that is about to end
+  }
+}
 
 async function run(name, check) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'native-file-lock-'));
@@ -417,7 +434,7 @@ async function run(name, check) {
     return false;
   } finally {
     clearTimeout(timer);
-    fs.rmSync(folder, { recursive: true, force: true });
+    remove(folder);
   }
 }
 

@@ -273,6 +273,7 @@ export class FakeAddon implements Native {
   // --- What no trace comes to ---------------------------------------------------------------------
 
   verify = unexpected;
+  lookAtLock = unexpected;
   descriptor = unexpected;
   startVerify = unexpected;
   startReadAll = unexpected;

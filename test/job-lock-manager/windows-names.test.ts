@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { flawOf } from '../../lib/jobs/job-path.js';
+import { namesStream } from '../../lib/options.js';
 
 describe('a job id on Windows', () => {
   test.each([
@@ -27,4 +28,14 @@ describe('a job id on Windows', () => {
       expect(flawOf(jobId, 'win32')).not.toBeNull();
     },
   );
+});
+
+describe('a path on Windows', () => {
+  test.each(['C:\\a\\lock:stream', 'C:\\a\\lock::$DATA', '\\\\server\\share\\lock:x'])('%s names a stream', (file) => {
+    expect(namesStream(file)).toBe(true);
+  });
+
+  test.each(['C:\\a\\lock', 'C:\\', '\\\\server\\share\\a\\lock', '\\\\?\\C:\\a\\lock'])('%s names a file', (file) => {
+    expect(namesStream(file)).toBe(false);
+  });
 });
